@@ -1,0 +1,211 @@
+"""One payload per event. Each is stored in the transaction that caused it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from mnesis.models.base import Value
+from mnesis.models.message import CompactionResult, Role, TokenUsage
+
+
+class MnesisEvent(StrEnum):
+    """The names of everything that can happen."""
+
+    SESSION_CREATED = "session.created"
+    SESSION_CLOSED = "session.closed"
+    SESSION_UPDATED = "session.updated"
+    MESSAGE_CREATED = "message.created"
+    TURN_COMMITTED = "turn.committed"
+    TURN_FAILED = "turn.failed"
+    TURN_ABORTED = "turn.aborted"
+    COMPACTION_TRIGGERED = "compaction.triggered"
+    COMPACTION_COMPLETED = "compaction.completed"
+    COMPACTION_FAILED = "compaction.failed"
+    PRUNE_COMPLETED = "prune.completed"
+    LLM_RETRY = "llm.retry"
+    DOOM_LOOP_DETECTED = "doom_loop.detected"
+    MAP_STARTED = "map.started"
+    MAP_ITEM_COMPLETED = "map.item_completed"
+    MAP_COMPLETED = "map.completed"
+
+
+class Payload(Value):
+    """What every event says."""
+
+    session_id: str
+
+
+class SessionCreatedPayload(Payload):
+    """A session came into being, or was loaded from the store (`resumed`)."""
+
+    model: str
+    agent: str
+    parent_id: str | None = None
+
+
+class SessionClosedPayload(Payload):
+    """A session was closed; it can be loaded again."""
+
+
+class SessionUpdatedPayload(Payload):
+    """Something about the session itself changed: a field, from what, to what."""
+
+    field: str
+    before: str | None = None
+    after: str | None = None
+
+
+class MessageCreatedPayload(Payload):
+    """A message is on disk."""
+
+    message_id: str
+    role: Role
+    turn: int
+    tokens: int
+
+
+class TurnCommittedPayload(Payload):
+    """A turn is whole and on disk."""
+
+    turn: int
+    turn_id: str
+    finish_reason: str
+    tokens: TokenUsage
+    cost: float | None = None
+
+
+class TurnFailedPayload(Payload):
+    """A turn ended in an error. The user message and any partial text are kept."""
+
+    turn: int
+    turn_id: str
+    error_kind: str
+    error: str
+
+
+class TurnAbortedPayload(Payload):
+    """A turn was interrupted, or its process died. The user message and any partial text are kept."""
+
+    turn: int
+    turn_id: str
+    reason: str
+
+
+class CompactionTriggeredPayload(Payload):
+    """A compaction begins. Sizes in tokens."""
+
+    reason: Literal["soft", "hard", "manual"]
+    window_tokens: int
+    budget: int
+    target: int
+
+
+class CompactionCompletedPayload(Payload):
+    """A compaction is on disk: the window is smaller now."""
+
+    level_used: int
+    compacted_message_count: int
+    summary_token_count: int
+    tokens_before: int
+    tokens_after: int
+    elapsed_ms: float
+    pruned_tool_outputs: int = 0
+    pruned_tokens: int = 0
+    summary_message_id: str | None = None
+
+    @classmethod
+    def of(cls, session_id: str, result: CompactionResult) -> "CompactionCompletedPayload":
+        """The payload that tells this result."""
+        return cls(session_id=session_id, **result.model_dump())
+
+
+class CompactionFailedPayload(Payload):
+    """A compaction could not do its work, and why. `failures` counts those in a row, `retry_at` ends the wait."""
+
+    error_kind: str
+    error: str
+    failures: int = 0
+    retry_at: datetime | None = None
+
+
+class PruneCompletedPayload(Payload):
+    """Tool outputs were replaced by tombstones in the window."""
+
+    pruned_tool_outputs: int
+    pruned_tokens: int
+
+
+class LlmRetryPayload(Payload):
+    """A transient error; the call is made again after `delay` seconds. `attempt` counts from 1."""
+
+    attempt: int
+    max_retries: int
+    delay: float
+    error_kind: str
+    error: str
+
+
+class DoomLoopDetectedPayload(Payload):
+    """The model made the same tool call, with the same arguments, `count` times in a row."""
+
+    turn: int
+    tool_name: str
+    count: int
+
+
+class MapStartedPayload(Payload):
+    """A map operator began. `total` is `None` for inputs of unknown length."""
+
+    run_id: str
+    operator: str
+    total: int | None
+
+
+class MapItemCompletedPayload(Payload):
+    """One item of a map is done, or has failed for good."""
+
+    run_id: str
+    index: int
+    success: bool
+    attempts: int
+
+
+class MapCompletedPayload(Payload):
+    """A map operator is through."""
+
+    run_id: str
+    done: int
+    failed: int
+
+
+PAYLOADS: dict[MnesisEvent, type[Payload]] = {
+    MnesisEvent.SESSION_CREATED: SessionCreatedPayload,
+    MnesisEvent.SESSION_CLOSED: SessionClosedPayload,
+    MnesisEvent.SESSION_UPDATED: SessionUpdatedPayload,
+    MnesisEvent.MESSAGE_CREATED: MessageCreatedPayload,
+    MnesisEvent.TURN_COMMITTED: TurnCommittedPayload,
+    MnesisEvent.TURN_FAILED: TurnFailedPayload,
+    MnesisEvent.TURN_ABORTED: TurnAbortedPayload,
+    MnesisEvent.COMPACTION_TRIGGERED: CompactionTriggeredPayload,
+    MnesisEvent.COMPACTION_COMPLETED: CompactionCompletedPayload,
+    MnesisEvent.COMPACTION_FAILED: CompactionFailedPayload,
+    MnesisEvent.PRUNE_COMPLETED: PruneCompletedPayload,
+    MnesisEvent.LLM_RETRY: LlmRetryPayload,
+    MnesisEvent.DOOM_LOOP_DETECTED: DoomLoopDetectedPayload,
+    MnesisEvent.MAP_STARTED: MapStartedPayload,
+    MnesisEvent.MAP_ITEM_COMPLETED: MapItemCompletedPayload,
+    MnesisEvent.MAP_COMPLETED: MapCompletedPayload,
+}
+"""Which payload belongs to which event."""
+
+
+class EventRecord(Value):
+    """An event as it stands in the store. `turn` is the 0-based turn it happened in, if any."""
+
+    id: str
+    session_id: str
+    seq: int
+    event: MnesisEvent
+    payload: Payload
+    turn: int | None
+    created_at: datetime

@@ -1,0 +1,104 @@
+"""The window: what the model is sent next, and what it was sent in each turn."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from mnesis.models.base import Value
+from mnesis.models.message import CompactionResult
+from mnesis.models.wire import WireItem, to_anthropic, to_openai, with_ids
+
+type ItemKind = Literal["system", "summary", "user", "assistant", "tool", "file"]
+
+
+class ContextItem(WireItem):
+    """One block of the window. `text` is exactly what the model reads; `tokens` counts it with its wrapper.
+
+    `id` names the message (for a tool call or result the part, for a file the file); the system prompt's is "system".
+    `turn` is the 0-based turn it came from, `None` for the system prompt.
+    """
+
+    kind: ItemKind
+    turn: int | None
+    tokens: int
+
+
+class Budget(Value):
+    """How the model's window is shared out, all in tokens (DESIGN: `usable = limit - both reserves`).
+
+    `note` says in a sentence what was chosen and why, where it is not simply that formula.
+    """
+
+    context_limit: int
+    output_reserve: int
+    compaction_reserve: int
+    usable: int
+    soft: int
+    note: str = ""
+
+
+class ContextBreakdown(Value):
+    """Tokens of a window by kind. `total` is their sum: the size of the request."""
+
+    system_prompt: int = 0
+    summary: int = 0
+    messages: int = 0
+    tool_outputs: int = 0
+    total: int = 0
+
+    @classmethod
+    def of(cls, items: Iterable[ContextItem]) -> "ContextBreakdown":
+        """The tokens of these items by kind."""
+        fields: dict[ItemKind, str] = {"system": "system_prompt", "summary": "summary", "tool": "tool_outputs"}
+        sums = dict.fromkeys(("system_prompt", "summary", "messages", "tool_outputs"), 0)
+        for item in items:
+            sums[fields.get(item.kind, "messages")] += item.tokens
+        return cls(**sums, total=sum(sums.values()))
+
+    def __add__(self, other: "ContextBreakdown") -> "ContextBreakdown":
+        return ContextBreakdown(
+            system_prompt=self.system_prompt + other.system_prompt,
+            summary=self.summary + other.summary,
+            messages=self.messages + other.messages,
+            tool_outputs=self.tool_outputs + other.tool_outputs,
+            total=self.total + other.total,
+        )
+
+
+class ContextWindow(Value):
+    """A window as it is, or was, sent. `size` is the sum of the items' tokens and never above `budget`.
+
+    `request_hash` is the SHA-256 of the rendered items: two windows with the same hash send the same text.
+    """
+
+    items: tuple[ContextItem, ...]
+    size: int
+    budget: int
+    request_hash: str
+    turn: int | None = None
+    limits: Budget
+
+    def to_openai(self) -> list[dict[str, Any]]:
+        """The window as chat-completion messages, the system prompt and the summaries first, as one message."""
+        return to_openai(self.items)
+
+    def to_request(self) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        """The messages of `to_openai`, and beside them the ids of the items they came from."""
+        pairs = with_ids(self.items)
+        return [message for message, _ in pairs], tuple(id for _, id in pairs)
+
+    def to_anthropic(self) -> dict[str, Any]:
+        """The window as `{"system": …, "messages": […]}` of the Anthropic Messages API."""
+        return to_anthropic(self.items)
+
+    def breakdown(self) -> ContextBreakdown:
+        """The tokens by kind."""
+        return ContextBreakdown.of(self.items)
+
+
+class TurnSnapshot(Value):
+    """What the window looked like when a turn was sent, and whether that turn set off a compaction."""
+
+    turn_index: int
+    context_tokens: ContextBreakdown
+    compaction_triggered: bool = False
+    compact_result: CompactionResult | None = None
