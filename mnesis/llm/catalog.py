@@ -1,0 +1,147 @@
+"""Limits and prices of models, from the map that the installed litellm carries, without importing litellm.
+
+The file is `litellm/model_prices_and_context_window_backup.json`, read once per process, on first use (about 50 ms).
+"""
+
+import json
+import logging
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mnesis.llm.base import ModelLimits
+from mnesis.models.message import TokenUsage
+from mnesis.tokens.wheel import litellm_file
+
+logger = logging.getLogger("mnesis.llm")
+
+_PACKAGE = str(Path(__file__).parents[1])
+_UNKNOWN = ModelLimits(context=32_768, output=4_096, known=False)
+_LOCK = threading.Lock()
+
+_VENDORS = {"x-ai": "xai", "mistralai": "mistral", "google": "gemini", "moonshotai": "moonshot", "z-ai": "zai"}
+"""How aggregators (OpenRouter) call a vendor, and how litellm calls the same one."""
+
+_SNAPSHOT = re.compile(r"[-@](latest|\d{8}|\d{4}-\d{2}-\d{2})$")
+
+
+class UnknownModelWarning(UserWarning):
+    """The limits of a model are not known; a default is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per token, at the provider's base rate (no batch, priority or long-context tier)."""
+
+    input: float
+    output: float
+    cache_read: float
+    cache_write: float
+
+
+def limits_for(model: str) -> ModelLimits:
+    """The limits of a model, by its litellm string; a default and an `UnknownModelWarning` where they are not known."""
+    for name in _names(model):
+        if limits := _limits(_models().get(name, {})):
+            return limits
+    warnings.warn(
+        f"the limits of model {model!r} are not known, so a window of {_UNKNOWN.context:,} tokens with "
+        f"{_UNKNOWN.output:,} of output is assumed; "
+        'MnesisConfig(model_overrides={"context_limit": …, "max_output_tokens": …}) sets them',
+        UnknownModelWarning,
+        stacklevel=2,
+        skip_file_prefixes=(_PACKAGE,),
+    )
+    return _UNKNOWN
+
+
+def price_for(model: str) -> Price | None:
+    """The price of a model, `None` where it is not known.
+
+    Only an entry of the provider named in the string is believed: the same model costs something else elsewhere, and
+    a ":free" one is not its paid namesake. Where the map gives no price for cached tokens, they cost what input costs.
+    """
+    provider = model.partition("/")[0] if "/" in model else ""
+    for name in _names(model):
+        entry = _models().get(name, {})
+        same_provider = str(entry.get("litellm_provider", "")).startswith(provider)
+        believed = name == model or (same_provider and not model.endswith(":free"))
+        if believed and (price := _price(entry)):
+            return price
+    return None
+
+
+def cost_of(model: str, usage: TokenUsage) -> float | None:
+    """What this usage costs in US dollars, `None` where the price is not known."""
+    if (price := price_for(model)) is None:
+        return None
+    fresh = max(0, usage.input - usage.cache_read - usage.cache_write)
+    return (
+        fresh * price.input
+        + usage.cache_read * price.cache_read
+        + usage.cache_write * price.cache_write
+        + usage.output * price.output
+    )
+
+
+def _names(model: str) -> Iterator[str]:
+    """What the map may call this model, best first: as given, without provider segments, then other spellings."""
+    segments = model.split("/")
+    plain = ["/".join(segments[start:]) for start in range(len(segments))]
+    yield from plain
+    for name in plain:
+        vendor, slash, rest = name.partition("/")
+        if slash and vendor in _VENDORS:
+            yield f"{_VENDORS[vendor]}/{rest}"
+    for name in plain:
+        head, _, tag = name.rpartition(":")
+        if head and tag:  # "ft:gpt-4o-mini-2024-07-18:org::id", "model:free"
+            yield ":".join(name.split(":")[: 2 if name.startswith("ft:") else 1])
+    for name in plain:
+        if (base := _SNAPSHOT.sub("", name)) != name:
+            yield base
+        if "claude-" in base and "." in base:
+            yield base.replace(".", "-")
+
+
+def _limits(entry: dict[str, Any]) -> ModelLimits | None:
+    context = _tokens(entry, "max_input_tokens") or _tokens(entry, "max_tokens")
+    if not context:
+        return None
+    output = _tokens(entry, "max_output_tokens") or _tokens(entry, "max_tokens") or _UNKNOWN.output
+    return ModelLimits(context=context, output=min(output, context))
+
+
+def _tokens(entry: dict[str, Any], key: str) -> int | None:
+    value = entry.get(key)
+    return int(value) if isinstance(value, int | float) and value > 0 else None
+
+
+def _price(entry: dict[str, Any]) -> Price | None:
+    fresh, output = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
+    if fresh is None or output is None:
+        return None
+    read, write = entry.get("cache_read_input_token_cost"), entry.get("cache_creation_input_token_cost")
+    return Price(fresh, output, fresh if read is None else read, fresh if write is None else write)
+
+
+def _models() -> dict[str, dict[str, Any]]:
+    with _LOCK:
+        return _parse()
+
+
+@cache
+def _parse() -> dict[str, dict[str, Any]]:
+    path = litellm_file("model_prices_and_context_window_backup.json")
+    try:
+        models: dict[str, dict[str, Any]] = json.loads(path.read_bytes()) if path else {}
+    except (OSError, ValueError) as error:
+        logger.warning("the model map %s is not readable (%s); reinstall litellm", path, error)
+        return {}
+    models.pop("sample_spec", None)
+    return models

@@ -1,0 +1,79 @@
+"""Puts the pieces of a reply together."""
+
+import json
+from typing import Any
+
+from mnesis.errors import Unavailable
+from mnesis.llm.base import Chunk, Finish, ReasoningChunk, TextChunk, ToolCallChunk
+from mnesis.models.message import Part, ReasoningPart, TextPart, ToolPart
+
+
+class ReplyBuilder:
+    """Takes chunks as they come. What it holds at any moment is the reply so far."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls: dict[int, dict[str, str]] = {}
+        self.finish: Finish | None = None
+
+    def take(self, chunk: Chunk) -> str:
+        """Add a chunk. Returns the text that it brought, to be shown now."""
+        match chunk:
+            case TextChunk(text):
+                self._text.append(text)
+                return text
+            case ReasoningChunk(text):
+                self._reasoning.append(text)
+            case ToolCallChunk(index, id, name, arguments):
+                call = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+                call["id"], call["name"] = id or call["id"], name or call["name"]
+                call["arguments"] += arguments
+            case Finish():
+                self.finish = chunk
+        return ""
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return well_formed("".join(self._text))
+
+    def parts(self) -> tuple[Part, ...]:
+        """The reply so far as parts: reasoning, text, tool calls."""
+        parts: list[Part] = []
+        if self._reasoning:
+            parts.append(ReasoningPart(text=well_formed("".join(self._reasoning))))
+        if self.text:
+            parts.append(TextPart(text=self.text))
+        parts.extend(
+            ToolPart(tool_name=call["name"], tool_call_id=call["id"], input=_arguments(call["arguments"]))
+            for _, call in sorted(self._calls.items())
+        )
+        return tuple(parts)
+
+    def finished(self, model: str) -> Finish:
+        """The provider's word that the reply is whole. Raises `Unavailable` where it never gave it."""
+        if self.finish is None:
+            raise Unavailable(
+                f"the reply of {model} broke off after {len(self.text):,} characters; "
+                "it is kept as partial, send the message again",
+                model=model,
+            )
+        return self.finish
+
+
+def well_formed(text: str) -> str:
+    """Join surrogates that a stream tore apart; a lone one becomes U+FFFD, because no encoding can carry it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        arguments = json.loads(text or "{}")
+    except ValueError:
+        return {"_unparsed": text}
+    return arguments if isinstance(arguments, dict) else {"_unparsed": text}

@@ -1,0 +1,47 @@
+"""From a model string to the provider that answers for it. The only place that reads `MNESIS_MOCK_LLM`."""
+
+import os
+import warnings
+
+from mnesis.errors import BadRequest, InputError
+from mnesis.llm.base import ModelLimits, Provider
+from mnesis.models.config import MnesisConfig
+
+OFFLINE_MODEL = "offline/quote"
+"""Needs no key and no network; says itself that it is not a language model."""
+
+
+def provider_for(model: str) -> Provider:
+    """The provider of a model string. With `MNESIS_MOCK_LLM=1` every model runs on the offline one."""
+    if not model or not model.strip():
+        raise InputError(f"model={model!r} names no model; give a litellm model string, or {OFFLINE_MODEL!r}")
+    if is_offline(model):
+        from mnesis.llm.quote import QuoteProvider
+
+        return QuoteProvider()
+    if model.startswith("local/"):
+        raise BadRequest(f"model {model!r}: local models are not part of this version; use {OFFLINE_MODEL!r}")
+    from mnesis.llm.litellm import LiteLLMProvider
+
+    provider = LiteLLMProvider()
+    provider.warm()
+    return provider
+
+
+def limits_of(provider: Provider, model: str, config: MnesisConfig) -> ModelLimits:
+    """The limits of a model, without a warning where `model_overrides` set them anyway."""
+    if is_offline(model) and not model.startswith("offline/"):
+        from mnesis.llm.catalog import limits_for
+
+        with warnings.catch_warnings(action="ignore"):
+            limits = limits_for(model)
+        return limits if limits.known else provider.limits(model)
+    with warnings.catch_warnings():
+        if config.model_overrides.context_limit is not None:
+            warnings.simplefilter("ignore")
+        return provider.limits(model)
+
+
+def is_offline(model: str) -> bool:
+    """Whether this model string is answered without any network."""
+    return model.startswith("offline/") or os.environ.get("MNESIS_MOCK_LLM", "").lower() in ("1", "true", "yes", "on")

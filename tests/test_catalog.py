@@ -1,0 +1,106 @@
+"""Limits and prices from the model map that the installed litellm carries."""
+
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mnesis.llm.base import ModelLimits
+from mnesis.llm.catalog import UnknownModelWarning, cost_of, limits_for, price_for
+from mnesis.models.message import TokenUsage
+
+
+def test_a_known_model_has_the_limits_of_the_map() -> None:
+    assert limits_for("gpt-4o") == ModelLimits(context=128_000, output=16_384)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "model"),
+    [
+        ("openai/gpt-4o", "gpt-4o"),
+        ("openrouter/openai/gpt-4o:free", "gpt-4o"),
+        ("gpt-4o-2099-01-01", "gpt-4o"),
+        ("ft:gpt-4o-mini-2024-07-18:org::id", "ft:gpt-4o-mini-2024-07-18"),
+        ("anthropic/claude-sonnet-4-5", "claude-sonnet-4-5"),
+        ("anthropic/claude-sonnet-4-5-latest", "claude-sonnet-4-5"),
+        ("openrouter/anthropic/claude-sonnet-4.5", "claude-sonnet-4-5"),
+        ("openrouter/mistralai/mistral-large-latest", "mistral/mistral-large-latest"),
+        ("ollama/llama3.1:8b", "ollama/llama3.1"),
+    ],
+)
+def test_other_spellings_of_a_model_find_it(spelling: str, model: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert limits_for(spelling) == limits_for(model)
+
+
+def test_an_unknown_model_is_one_warning_that_says_what_is_assumed_and_how_to_set_it() -> None:
+    with pytest.warns(UnknownModelWarning) as caught:
+        limits = limits_for("azure/my-deployment")
+    assert limits == ModelLimits(context=32_768, output=4_096, known=False)
+    (warning,) = caught
+    for part in ("'azure/my-deployment'", "32,768", 'MnesisConfig(model_overrides={"context_limit": '):
+        assert part in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_the_maps_own_documentation_entry_is_no_model() -> None:
+    with pytest.warns(UnknownModelWarning):
+        assert not limits_for("sample_spec").known
+
+
+@given(st.text() | st.from_regex(r"[a-z:@.-]{0,8}(/[a-z:@.-]{0,8}){0,3}", fullmatch=True))
+@settings(deadline=None)
+def test_any_string_has_limits_that_make_sense(model: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnknownModelWarning)
+        limits = limits_for(model)
+    assert 0 < limits.output <= limits.context
+
+
+def test_a_known_model_has_a_price() -> None:
+    price = price_for("openai/gpt-4o")
+    assert price == price_for("gpt-4o")
+    assert price
+    assert 0 < price.cache_read < price.input < price.output
+    assert price.cache_write == price.input, "where the map prices no cache writes they cost what input costs"
+
+
+@pytest.mark.parametrize("model", ["azure/my-deployment", "offline/demo", "ollama/gpt-4o", "gpt-4o:free", ""])
+def test_an_unknown_price_is_none_and_never_zero(model: str) -> None:
+    assert price_for(model) is None
+    assert cost_of(model, TokenUsage(input=1000, output=1000)) is None
+
+
+def test_a_model_the_map_calls_free_costs_nothing() -> None:
+    assert cost_of("ollama/llama3.1", TokenUsage(input=1000, output=1000)) == 0.0
+
+
+def test_cached_tokens_are_part_of_the_input_and_cost_their_own_price() -> None:
+    model = "anthropic/claude-sonnet-4-5"
+    price = price_for(model)
+    assert price
+    cost = cost_of(model, TokenUsage(input=1000, output=10, cache_read=600, cache_write=300))
+    expected = 100 * price.input + 600 * price.cache_read + 300 * price.cache_write + 10 * price.output
+    assert cost == pytest.approx(expected)
+
+
+def test_more_cached_tokens_than_input_never_make_a_negative_cost() -> None:
+    cost = cost_of("gpt-4o", TokenUsage(input=0, cache_read=10_000))
+    assert cost is not None
+    assert cost > 0
+
+
+def test_looking_up_a_model_does_not_import_litellm() -> None:
+    script = """
+        import sys
+        from mnesis.llm.catalog import limits_for, price_for
+
+        assert limits_for("gpt-4o").known and price_for("gpt-4o")
+        assert "litellm" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=30)
