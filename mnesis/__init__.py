@@ -1,0 +1,112 @@
+"""Sessions with language models that lose nothing.
+
+async with MnesisSession.open(model="offline/quote") as session:
+    await session.send("My name is Alice.")
+    print((await session.send("What's my name?")).text)
+"""
+
+from mnesis.errors import (
+    Authentication,
+    BadRequest,
+    CompactionError,
+    ConfigError,
+    ContextOverflow,
+    Corrupt,
+    FileError,
+    InputError,
+    LLMError,
+    Locked,
+    MnesisError,
+    MnesisStoreError,
+    NotFound,
+    RateLimit,
+    ReadOnly,
+    SchemaVersion,
+    SessionBusy,
+    SessionClosed,
+    SessionNotFoundError,
+    StoreError,
+    Timeout,
+    Unavailable,
+)
+from mnesis.events.bus import MnesisEvent
+from mnesis.models.config import (
+    CompactionConfig,
+    FileConfig,
+    MnesisConfig,
+    OperatorConfig,
+    RetryConfig,
+    SessionConfig,
+    StoreConfig,
+)
+from mnesis.models.context import Budget, ContextBreakdown, ContextItem, ContextWindow, TurnSnapshot
+from mnesis.models.message import (
+    CompactionResult,
+    FileRefPart,
+    Message,
+    ReasoningPart,
+    RecordResult,
+    TextDelta,
+    TextPart,
+    TokenUsage,
+    ToolPart,
+    ToolStatus,
+    TurnComplete,
+    TurnResult,
+)
+from mnesis.session import MnesisSession
+from mnesis.store import Database
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Authentication",
+    "BadRequest",
+    "Budget",
+    "CompactionConfig",
+    "CompactionError",
+    "CompactionResult",
+    "ConfigError",
+    "ContextBreakdown",
+    "ContextItem",
+    "ContextOverflow",
+    "ContextWindow",
+    "Corrupt",
+    "Database",
+    "FileConfig",
+    "FileError",
+    "FileRefPart",
+    "InputError",
+    "LLMError",
+    "Locked",
+    "Message",
+    "MnesisConfig",
+    "MnesisError",
+    "MnesisEvent",
+    "MnesisSession",
+    "MnesisStoreError",
+    "NotFound",
+    "OperatorConfig",
+    "RateLimit",
+    "ReadOnly",
+    "ReasoningPart",
+    "RecordResult",
+    "RetryConfig",
+    "SchemaVersion",
+    "SessionBusy",
+    "SessionClosed",
+    "SessionConfig",
+    "SessionNotFoundError",
+    "StoreConfig",
+    "StoreError",
+    "TextDelta",
+    "TextPart",
+    "Timeout",
+    "TokenUsage",
+    "ToolPart",
+    "ToolStatus",
+    "TurnComplete",
+    "TurnResult",
+    "TurnSnapshot",
+    "Unavailable",
+]

@@ -1,0 +1,180 @@
+"""Messages -> items -> window. Pure: no SQL, no clock, no network."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from mnesis.errors import ContextOverflow
+from mnesis.models.context import Budget, ContextBreakdown, ContextItem, ContextWindow
+from mnesis.models.message import Part, Role
+from mnesis.rendering import Block, blocks
+from mnesis.tokens import TokenCounter
+
+type Sizes = tuple[tuple[int, int], ...]
+"""Per part: tokens of what it says, and tokens of a tool's answer; each with its wrapper."""
+
+SYSTEM_ID = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one context item of the store puts into the window. `pos` orders the entries of a window."""
+
+    pos: int
+    ref: str
+    items: tuple[ContextItem, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Its size in the window."""
+        return sum(item.tokens for item in self.items)
+
+
+class Fingerprint:
+    """A SHA-256 that grows with the window: adding an item costs that item, not the window."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def copy(self) -> "Fingerprint":
+        """One that goes on from here by itself."""
+        twin = Fingerprint()
+        twin._hash = self._hash.copy()
+        return twin
+
+    def add(self, items: Iterable[ContextItem]) -> Self:
+        """Take in what these items send."""
+        for item in items:
+            sent = (item.role, item.text, item.tool_call_id, item.tool_name)
+            self._hash.update(json.dumps(sent).encode() + b"\n")
+        return self
+
+    def hexdigest(self) -> str:
+        """The hash of all items so far."""
+        return self._hash.hexdigest()
+
+
+class LiveWindow:
+    """The current window of a session, kept in memory between turns; `version` is the view that it shows.
+
+    Size, breakdown and hash are kept up to date, so a turn costs what it adds.
+    """
+
+    __slots__ = ("_breakdown", "_entries", "_fingerprint", "system", "version")
+
+    def __init__(self, version: int, system: ContextItem | None, entries: Iterable[Entry]) -> None:
+        self.version = version
+        self.system = system
+        self._entries: list[Entry] = []
+        self._breakdown = ContextBreakdown.of([system] if system else [])
+        self._fingerprint = Fingerprint().add([system] if system else [])
+        for entry in entries:
+            self.append(entry, version)
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries, in the order of the window."""
+        return self._entries
+
+    @property
+    def size(self) -> int:
+        """Its tokens."""
+        return self._breakdown.total
+
+    def preview(self, items: Sequence[ContextItem]) -> tuple[str, ContextBreakdown]:
+        """Hash and size of the window with some items more."""
+        return self._fingerprint.copy().add(items).hexdigest(), self._breakdown + ContextBreakdown.of(items)
+
+    def append(self, entry: Entry, version: int) -> None:
+        """Add an entry at the end; the window is `version` from now on."""
+        self._entries.append(entry)
+        self._fingerprint.add(entry.items)
+        self._breakdown = self._breakdown + ContextBreakdown.of(entry.items)
+        self.version = version
+
+
+def measure(role: Role, parts: tuple[Part, ...], counter: TokenCounter) -> Sizes:
+    """The tokens of each part as it is sent, wrappers included."""
+    sizes = [[0, 0] for _ in parts]
+    for block in blocks(role, parts):
+        sizes[block.part][block.is_result] += _block_tokens(block, counter)
+    return tuple((own, output) for own, output in sizes)
+
+
+def _block_tokens(block: Block, counter: TokenCounter) -> int:
+    name = counter.count(block.tool_name) if block.tool_name else 0
+    call_id = counter.count(block.tool_call_id) if block.tool_call_id else 0
+    return counter.message_overhead + counter.count(block.text) + name + call_id
+
+
+def entry_of(
+    pos: int, id: str, turn: int, role: Role, parts: tuple[Part, ...], part_ids: Sequence[str], sizes: Sizes
+) -> Entry:
+    """The entry of a message. Its first text bears the message's id, whatever else it holds bears its own."""
+    items: list[ContextItem] = []
+    for block in blocks(role, parts):
+        own_id = id if block.kind in ("user", "assistant") else part_ids[block.part]
+        if any(item.id == own_id for item in items):
+            own_id = part_ids[block.part]
+        items.append(
+            ContextItem(
+                kind=block.kind,
+                id=own_id,
+                turn=turn,
+                tokens=sizes[block.part][block.is_result],
+                text=block.text,
+                role=block.role,
+                message_id=id,
+                tool_call_id=block.tool_call_id,
+                tool_name=block.tool_name,
+            )
+        )
+    return Entry(pos, id, tuple(items))
+
+
+def system_item(text: str, tokens: int) -> ContextItem | None:
+    """The system prompt as an item; an empty one is not sent."""
+    if not text:
+        return None
+    return ContextItem(kind="system", id=SYSTEM_ID, turn=None, tokens=tokens, text=text, role="system")
+
+
+def system_tokens(text: str, counter: TokenCounter) -> int:
+    """What a system prompt costs, with the words that every request ends on."""
+    return counter.count(text) + counter.message_overhead + counter.reply_priming if text else 0
+
+
+def assemble(
+    system: ContextItem | None, entries: Iterable[Entry], budget: Budget, *, turn: int | None = None
+) -> ContextWindow:
+    """The window of these entries. Raises `ContextOverflow` where it would not fit; nothing is ever left out.
+
+    The window of a past `turn` is rebuilt as it was, whatever fits now.
+    """
+    items = [system] if system else []
+    for entry in entries:
+        items.extend(entry.items)
+    size = sum(item.tokens for item in items)
+    if turn is None and size > budget.usable:
+        raise _overflow(items, size, budget)
+    return ContextWindow(
+        items=tuple(items),
+        size=size,
+        budget=budget.usable,
+        request_hash=Fingerprint().add(items).hexdigest(),
+        turn=turn,
+        limits=budget,
+    )
+
+
+def _overflow(items: Sequence[ContextItem], size: int, budget: Budget) -> ContextOverflow:
+    largest = max(items, key=lambda item: item.tokens)
+    return ContextOverflow(
+        f"the window would hold {size:,} tokens and {budget.usable:,} fit (the model's window is "
+        f"{budget.context_limit:,}; the largest item is {largest.kind} {largest.id} with {largest.tokens:,}); "
+        "nothing was left out and nothing was sent: shorten the message, or use a model with a larger window"
+    )

@@ -1,0 +1,79 @@
+"""What callers pass as a message, checked and turned into parts."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mnesis.errors import InputError, describe_value
+from mnesis.models.message import PARTS, Part, TextPart
+
+_ANY: TypeAdapter[Any] = TypeAdapter(Any, config={"defer_build": True})
+
+
+def parts_of(message: object, argument: str, *, may_be_empty: bool = False) -> tuple[Part, ...]:
+    """The parts of a message: of a text one part, of a list its parts (dicts are read as parts).
+
+    Raises `InputError`, naming the argument, for another type, for an empty message, and for text with lone
+    surrogates, which no encoding can carry.
+    """
+    if isinstance(message, str):
+        parts: tuple[Part, ...] = (TextPart(text=message),) if message else ()
+    elif isinstance(message, Sequence) and not isinstance(message, bytes | bytearray):
+        parts = _validated(message, argument)
+    else:
+        raise InputError(
+            f"{argument} is a {type(message).__name__} ({describe_value(message)}); give a str or a list of parts"
+        )
+    _check_encodable(parts, argument)
+    if not may_be_empty and not any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
+        raise InputError(f"{argument}={describe_value(message)} says nothing; give it some text")
+    return parts
+
+
+def text_of(value: object, argument: str) -> str:
+    """A text argument. Raises `InputError`, naming it, for another type and for lone surrogates."""
+    if not isinstance(value, str):
+        raise InputError(f"{argument}={describe_value(value)} is a {type(value).__name__}; give a str")
+    _check_text(value, argument)
+    return value
+
+
+def _validated(message: Sequence[Any], argument: str) -> tuple[Part, ...]:
+    try:
+        return PARTS.validate_python(tuple(message))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{argument}[{where}]={describe_value(first['input'])} is not a part: {first['msg']}; "
+            "give TextPart, ReasoningPart, ToolPart or FileRefPart"
+        ) from None
+
+
+def _check_encodable(parts: tuple[Part, ...], argument: str) -> None:
+    for index, part in enumerate(parts):
+        for field in type(part).model_fields:
+            value, where = getattr(part, field), f"{argument}[{index}].{field}"
+            _check_text(value if isinstance(value, str) else _json(value, where), where)
+
+
+def _json(value: object, where: str) -> str:
+    try:
+        _ANY.dump_json(value)  # as the store will: it takes fewer levels than json does
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{where} cannot be kept as JSON: {error}; give plain dicts, lists, texts and numbers"
+        ) from None
+
+
+def _check_text(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{where} has a lone surrogate (U+{ord(text[error.start]):04X}) at position {error.start}, which no "
+            "encoding can carry; clean it, for example with text.encode('utf-8', 'replace').decode()"
+        ) from None

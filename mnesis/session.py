@@ -1,0 +1,544 @@
+"""A session: the story of a turn, nothing else."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mnesis.context.assembly import system_tokens
+from mnesis.context.budget import share
+from mnesis.errors import ConfigError, InputError, SessionClosed, StoreError, describe_value
+from mnesis.events.bus import EventBus, Handler
+from mnesis.events.payloads import EventRecord, MnesisEvent
+from mnesis.ids import kind_of, new_id
+from mnesis.intake import parts_of, text_of
+from mnesis.ledger import Ledger, OpenTurn, Outcome, Sent, StaleWindow, utc_now
+from mnesis.llm.base import Provider, Request
+from mnesis.llm.reply import ReplyBuilder
+from mnesis.llm.select import limits_of, provider_for
+from mnesis.models.config import MnesisConfig
+from mnesis.models.context import Budget, ContextWindow, TurnSnapshot
+from mnesis.models.message import (
+    Message,
+    Part,
+    RecordResult,
+    StreamEvent,
+    TextDelta,
+    TextPart,
+    TokenUsage,
+    TurnComplete,
+    TurnResult,
+    TurnState,
+)
+from mnesis.store import Database
+from mnesis.store.lock import SessionLock
+from mnesis.store.messages import NewMessage
+from mnesis.store.rows import SessionRow
+from mnesis.store.turns import NewTurn
+from mnesis.tokens import counter_for
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
+
+type MessageLike = str | Sequence[Part | dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What a caller wants of one turn."""
+
+    parts: tuple[Part, ...]
+    system_prompt: str | None
+    params: dict[str, Any]
+    origin: str | None
+
+
+class MnesisSession:
+    """A conversation that keeps everything and sends what fits.
+
+    Make one with `open`, `create` or `load`. Its turns run one after the other, whoever asks for them.
+    """
+
+    def __init__(self, db: Database, owns_db: bool, ledger: Ledger, provider: Provider, config: MnesisConfig) -> None:
+        self._db = db
+        self._owns_db = owns_db
+        self._ledger = ledger
+        self._provider = provider
+        self._config = config
+        self._limits = limits_of(provider, ledger.row.model, config)
+        self._turn_lock = asyncio.Lock()
+        self._process_lock = SessionLock(db.path, ledger.row.id, db.in_turn)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    # -- beginning and end --------------------------------------------------------------------------------------
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        *,
+        model: str,
+        system_prompt: str = DEFAULT_SYSTEM_PROMPT,
+        agent: str = "default",
+        parent_id: str | None = None,
+        config: MnesisConfig | None = None,
+        db_path: str | Path | None = None,
+        pool: Database | None = None,
+        llm: Provider | None = None,
+        title: str | None = None,
+    ) -> AsyncIterator[Self]:
+        """A new session for the length of a block: `async with MnesisSession.open(model=…) as session:`.
+
+        `model` is a litellm model string, or "offline/quote". An empty `system_prompt` sends none. `llm` is a provider
+        to use instead of the model string's; `pool` an open store to share.
+        """
+        session = await cls.create(
+            model=model,
+            system_prompt=system_prompt,
+            agent=agent,
+            parent_id=parent_id,
+            config=config,
+            db_path=db_path,
+            pool=pool,
+            llm=llm,
+            title=title,
+        )
+        async with session:
+            yield session
+
+    @classmethod
+    async def create(
+        cls,
+        *,
+        model: str,
+        system_prompt: str = DEFAULT_SYSTEM_PROMPT,
+        agent: str = "default",
+        parent_id: str | None = None,
+        config: MnesisConfig | None = None,
+        db_path: str | Path | None = None,
+        pool: Database | None = None,
+        llm: Provider | None = None,
+        title: str | None = None,
+    ) -> Self:
+        """A new session, to be closed by `close()` or used with `async with`. Arguments as for `open`."""
+        for value, argument in ((model, "model"), (system_prompt, "system_prompt"), (agent, "agent")):
+            text_of(value, argument)
+        for optional, argument in ((parent_id, "parent_id"), (title, "title")):
+            if optional is not None:
+                text_of(optional, argument)
+        config = _checked(config)
+        provider = llm or provider_for(model)
+        counter = counter_for(model)
+        row = SessionRow(
+            id=new_id("sess"),
+            parent_id=parent_id,
+            forked_from=None,
+            forked_turn=None,
+            model=model,
+            agent=agent,
+            system_prompt=system_prompt,
+            system_tokens=system_tokens(system_prompt, counter),
+            config=config,
+            title=title,
+            created_at=utc_now(),
+        )
+
+        async def build(db: Database) -> Self:
+            ledger = await Ledger.create(db, row, counter, EventBus())
+            return cls(db, pool is None, ledger, provider, config)
+
+        return await _built(build, config, db_path, pool, create=True)
+
+    @classmethod
+    async def load(
+        cls,
+        session_id: str,
+        config: MnesisConfig | None = None,
+        db_path: str | Path | None = None,
+        pool: Database | None = None,
+        *,
+        llm: Provider | None = None,
+    ) -> Self:
+        """Go on with a stored session: its log, window, usage, history and events are as they were.
+
+        Without `config` it keeps the one it was created with. A turn that a dead process left open is marked aborted.
+        Raises `SessionNotFoundError`, or `NotFound` where the store itself is not there; neither creates anything.
+        """
+        if kind_of(text_of(session_id, "session_id")) != "session":
+            raise InputError(f"session_id={session_id!r} is not a session id; those begin with 'sess_'")
+
+        async def build(db: Database) -> Self:
+            ledger = await Ledger.load(db, session_id, EventBus())
+            model = ledger.row.model
+            session = cls(db, pool is None, ledger, llm or provider_for(model), config or ledger.row.config)
+            await session._recover()
+            return session
+
+        return await _built(build, _checked(config), db_path, pool, create=False)
+
+    async def close(self) -> None:
+        """Wait for what is under way, then let go of the store. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            async with self._turn_lock:  # a `record` of somebody else's
+                await self._ledger.close()
+        finally:
+            if self._owns_db:
+                await self._db.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- turns --------------------------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        message: MessageLike,
+        *,
+        system_prompt: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        origin: str | None = None,
+    ) -> TurnResult:
+        """One turn: store the message, ask the model, store the reply.
+
+        `message` is text or a list of parts; `params` (`max_tokens`, `temperature`, …) go to the provider; `origin` is
+        stored with the turn and says what caused it, such as a notebook cell.
+
+        Raises `InputError`, `ContextOverflow` or `SessionBusy` before anything is stored, and what the provider ran
+        into: the turn is then stored as failed, its user message kept. If the caller is cancelled it is aborted.
+        """
+        async with contextlib.aclosing(
+            self.stream(message, system_prompt=system_prompt, params=params, origin=origin)
+        ) as events:
+            async for event in events:
+                if isinstance(event, TurnComplete):
+                    return event.result
+        raise AssertionError("a stream ends with TurnComplete or an error")
+
+    async def stream(
+        self,
+        message: MessageLike,
+        *,
+        system_prompt: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        origin: str | None = None,
+    ) -> AsyncGenerator[StreamEvent]:
+        """One turn as it happens: `TextDelta`s while the model writes, then one `TurnComplete`.
+
+        A caller who leaves early does not stop the turn: it goes on to its end and is stored; `close` waits for it. A
+        caller who is cancelled does: it is stored as aborted, with the text so far as a partial reply.
+        """
+        self._check_open()
+        for value, argument in ((system_prompt, "system_prompt"), (origin, "origin")):
+            if value is not None:
+                text_of(value, argument)
+        if not isinstance(params, Mapping | None):
+            raise InputError(f"params={describe_value(params)} is a {type(params).__name__}; give a dict")
+        ask = _Ask(parts_of(message, "message"), system_prompt, dict(params or {}), origin)
+        events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
+        task = self._spawn(self._turn(ask, events.put_nowait))
+        task.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            result = await task
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+        yield TurnComplete(result=result)
+
+    async def record(
+        self,
+        user_message: MessageLike,
+        assistant_response: MessageLike,
+        *,
+        tokens: TokenUsage | None = None,
+        finish_reason: str = "stop",
+    ) -> RecordResult:
+        """Store a turn that your own model answered. Without `tokens` they are counted here."""
+        self._check_open()
+        asked = parts_of(user_message, "user_message")
+        answered = parts_of(assistant_response, "assistant_response", may_be_empty=True)
+        text_of(finish_reason, "finish_reason")
+        if not isinstance(tokens, TokenUsage | None):
+            raise InputError(f"tokens={describe_value(tokens)} is not a TokenUsage; give TokenUsage(input=…, output=…)")
+        async with self._exclusive():
+            return await self._latest(lambda: self._record(asked, answered, tokens, finish_reason))
+
+    # -- what is there ------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The session's id, for `load`."""
+        return self._ledger.row.id
+
+    @property
+    def model(self) -> str:
+        """The model string."""
+        return self._ledger.row.model
+
+    @property
+    def title(self) -> str | None:
+        """The name it was given."""
+        return self._ledger.row.title
+
+    @property
+    def system_prompt(self) -> str:
+        """The system prompt of every turn that brings none of its own."""
+        return self._ledger.row.system_prompt
+
+    @property
+    def config(self) -> MnesisConfig:
+        """The settings in force."""
+        return self._config
+
+    @property
+    def db_path(self) -> Path | None:
+        """The file it is kept in; `None` for a store in memory."""
+        return self._db.path
+
+    @property
+    def token_usage(self) -> TokenUsage:
+        """What the provider counted over all turns, those before `load` included."""
+        return self._ledger.usage
+
+    @property
+    def compaction_in_progress(self) -> bool:
+        """Whether the window is being compacted at this moment."""
+        return False
+
+    @property
+    def event_bus(self) -> EventBus:
+        """Where this session's events are published, after they are on disk."""
+        return self._ledger.bus
+
+    def subscribe(self, event: MnesisEvent | str | None, handler: Handler) -> Callable[[], None]:
+        """Have `handler(event, payload)` called when it happens (`None`: whatever happens). Returns the way to stop.
+
+        A handler may be sync or async; its errors are logged. It must not await a turn of this session.
+        """
+        return self.event_bus.subscribe(event, handler)
+
+    async def messages(self) -> list[Message]:
+        """The whole log, in order: also partial replies of failed turns."""
+        self._check_open()
+        return await self._ledger.log()
+
+    async def conversation_messages(self) -> list[Message]:
+        """The log without summaries and without partial replies: what was said."""
+        return [message for message in await self.messages() if not message.partial]
+
+    async def context(self, turn: int | None = None) -> ContextWindow:
+        """The window as it would be sent now, or, rebuilt, as it was sent in a past turn (0-based).
+
+        Raises `NotFound` for a turn that is not there, `ContextOverflow` where the window does not fit.
+        """
+        self._check_open()
+        if turn is None:
+            return await self._ledger.window(self._budget())
+        return await self._ledger.past_window(turn, self._budget())
+
+    async def preview(self, message: MessageLike, *, system_prompt: str | None = None) -> ContextWindow:
+        """The window that `send` would send with this message. Nothing is stored, and no model is asked.
+
+        Raises `InputError`, and `ContextOverflow` where the window would not fit.
+        """
+        self._check_open()
+        user = self._ledger.draft("user", parts_of(message, "message"))
+        return await self._ledger.window(self._budget(), user, system_prompt)
+
+    async def context_for_next_turn(self, system_prompt: str | None = None) -> list[dict[str, Any]]:
+        """The window as chat-completion messages, for a model that you call yourself."""
+        self._check_open()
+        return (await self._ledger.window(self._budget(), system_prompt=system_prompt)).to_openai()
+
+    def history(self) -> list[TurnSnapshot]:
+        """What each turn's window was made of, from the first turn on."""
+        return self._ledger.snapshots()
+
+    async def events(self) -> list[EventRecord]:
+        """Everything that happened, as it is stored."""
+        self._check_open()
+        return await self._ledger.events()
+
+    def __repr__(self) -> str:
+        return f"<MnesisSession {self.id} {self.model} {len(self.history())} turns{' closed' * self._closed}>"
+
+    # -- one turn, in a straight line ---------------------------------------------------------------------------
+
+    async def _turn(self, ask: _Ask, emit: Callable[[StreamEvent], None]) -> TurnResult:
+        async with self._exclusive():
+            user = self._ledger.draft("user", ask.parts)
+            turn, window = await self._latest(lambda: self._open(ask, user))
+            reply = ReplyBuilder()
+            try:
+                await self._converse(window, ask, reply, emit)
+                return await self._commit(turn, window, reply)
+            except asyncio.CancelledError:
+                await self._ledger.finish_turn(turn, Outcome(TurnState.ABORTED, _kept(reply)))
+                raise
+            except Exception as error:  # whatever a provider raises, the turn does not stay open
+                await self._ledger.finish_turn(turn, Outcome(TurnState.FAILED, _kept(reply), error=error))
+                raise
+
+    async def _open(self, ask: _Ask, user: NewMessage) -> tuple[OpenTurn, ContextWindow]:
+        window = await self._ledger.window(self._budget(), user, ask.system_prompt)
+        new = NewTurn(new_id("turn"), self.model, False, ask.system_prompt, ask.origin)
+        return await self._ledger.open_turn(new, user, Sent(window.request_hash, window.breakdown())), window
+
+    async def _converse(
+        self, window: ContextWindow, ask: _Ask, reply: ReplyBuilder, emit: Callable[[StreamEvent], None]
+    ) -> None:
+        request = Request(self.model, *window.to_request(), params=ask.params)
+        async with contextlib.aclosing(_generator(self._provider.stream(request))) as chunks:
+            async for chunk in chunks:
+                if text := reply.take(chunk):
+                    emit(TextDelta(text=text))
+        reply.finished(self.model)
+
+    async def _commit(self, turn: OpenTurn, window: ContextWindow, reply: ReplyBuilder) -> TurnResult:
+        finish = reply.finished(self.model)
+        parts = reply.parts()
+        usage = finish.usage or self._counted(window.size, parts)
+        stored = await self._ledger.finish_turn(
+            turn, Outcome(TurnState.COMMITTED, parts, usage, finish.cost, finish.reason)
+        )
+        assert stored is not None, "a committed turn has a reply"
+        return TurnResult(
+            text=reply.text,
+            tokens=usage,
+            finish_reason=finish.reason,
+            cost=finish.cost,
+            message_id=stored.id,
+            user_message_id=turn.user.id,
+            turn=turn.index,
+            model=self.model,
+        )
+
+    async def _record(
+        self, asked: tuple[Part, ...], answered: tuple[Part, ...], tokens: TokenUsage | None, finish_reason: str
+    ) -> RecordResult:
+        user = self._ledger.draft("user", asked)
+        live = await self._ledger.live()
+        usage = tokens or self._counted(live.size + user.tokens, answered)
+        outcome = Outcome(TurnState.COMMITTED, answered, usage, finish_reason=finish_reason)
+        index, reply = await self._ledger.record(NewTurn(new_id("turn"), self.model, True), user, outcome)
+        return RecordResult(user_message_id=user.id, assistant_message_id=reply.id, tokens=usage, turn=index)
+
+    # -- details ------------------------------------------------------------------------------------------------
+
+    def _budget(self) -> Budget:
+        return share(self._limits, self._config, self._ledger.correction())
+
+    def _counted(self, window: int, answered: tuple[Part, ...]) -> TokenUsage:
+        """Usage by our own count, where nobody reported any."""
+        output = self._ledger.draft("assistant", answered).tokens
+        return TokenUsage(input=window, output=output, total=window + output)
+
+    @contextlib.asynccontextmanager
+    async def _exclusive(self) -> AsyncIterator[None]:
+        """One turn at a time: in this process in the order of asking, across processes by a file lock."""
+        async with self._turn_lock:
+            await self._process_lock.acquire(self._db.timeout)
+            try:
+                await self._ledger.settle()
+                yield
+            finally:
+                try:
+                    await self._ledger.settle()
+                except StoreError as error:
+                    _log.warning("the last turn of %s is settled before the next one: %s", self.id, error)
+                finally:
+                    self._process_lock.release()
+
+    async def _latest[T](self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do a step on the newest state; another process may have gone on since ours was read."""
+        try:
+            return await step()
+        except StaleWindow:
+            await self._ledger.settle()
+            return await step()
+
+    async def _recover(self) -> None:
+        if self._process_lock.try_acquire():  # whoever holds it is alive, and in the middle of its turn
+            try:
+                await self._ledger.abort_left_open()
+            finally:
+                self._process_lock.release()
+
+    def _spawn[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.debug("a turn of %s ended in %r", self.id, error)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SessionClosed(self.id)
+
+
+def _checked(config: MnesisConfig | None) -> MnesisConfig:
+    if not isinstance(config, MnesisConfig | None):
+        raise ConfigError(f"config={describe_value(config)} is not a MnesisConfig; give MnesisConfig(…)")
+    return config or MnesisConfig()
+
+
+async def _built[S](
+    build: Callable[[Database], Coroutine[Any, Any, S]],
+    config: MnesisConfig,
+    db_path: str | Path | None,
+    pool: Database | None,
+    *,
+    create: bool,
+) -> S:
+    """Build a session on a store, and close the store again where that fails."""
+    if pool is not None:
+        return await build(pool)
+    if not isinstance(db_path, str | Path | None):
+        raise InputError(f"db_path={describe_value(db_path)} is not a path; give a str or a pathlib.Path")
+    settings = config.store if db_path is None else config.store.model_copy(update={"db_path": Path(db_path)})
+    db = await Database.open(settings, create=create)
+    try:
+        return await build(db)
+    except BaseException:
+        await db.close()
+        raise
+
+
+def _kept(reply: ReplyBuilder) -> tuple[Part, ...]:
+    """As much of a broken reply as can be stored: where its parts make no sense, its text."""
+    try:
+        return reply.parts()
+    except (ValueError, RecursionError):
+        return (TextPart(text=reply.text),) if reply.text else ()
+
+
+async def _generator[T](chunks: AsyncIterator[T]) -> AsyncGenerator[T]:
+    """Any async iterator as a generator, so that it can be closed where it is left."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()

@@ -1,0 +1,56 @@
+"""One turn at a time, across processes: a file lock per session, which the system lets go when a process dies."""
+
+import asyncio
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mnesis.errors import ReadOnly, SessionBusy
+
+_POLL_SECONDS = 0.01
+
+
+class SessionLock:
+    """Held for the length of a turn, by whoever runs it. For a store in memory `in_turn` holds who has it."""
+
+    def __init__(self, store: Path | None, session_id: str, in_turn: set[str]) -> None:
+        self._session_id = session_id
+        self._in_turn = in_turn
+        self._lock = None if store is None else FileLock(_lock_file(store, session_id), timeout=0)
+
+    async def acquire(self, timeout: float) -> None:
+        """Take the lock, waiting at most `timeout` seconds. Raises `SessionBusy`."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        while not self.try_acquire():
+            if asyncio.get_running_loop().time() >= deadline:
+                raise SessionBusy(self._session_id, timeout)
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free at this moment."""
+        if self._lock is None:
+            free = self._session_id not in self._in_turn
+            self._in_turn.add(self._session_id)
+            return free
+        try:
+            self._lock.acquire()
+        except Timeout:
+            return False
+        except OSError as error:
+            raise ReadOnly(f"the lock file {self._lock.lock_file} cannot be written ({error.strerror})") from error
+        return True
+
+    def release(self) -> None:
+        """Let others have a turn."""
+        if self._lock is not None:
+            self._lock.release()
+        self._in_turn.discard(self._session_id)
+
+
+def _lock_file(store: Path, session_id: str) -> Path:
+    folder = store.with_name(store.name + ".locks")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ReadOnly(f"the folder {folder} cannot be created ({error.strerror}); choose another db_path") from error
+    return folder / session_id

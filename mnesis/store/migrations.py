@@ -1,0 +1,188 @@
+"""The schema, as numbered scripts. Append only: a script that has been released is never edited.
+
+`PRAGMA user_version` says which scripts a file has seen, `PRAGMA application_id` that it is ours.
+"""
+
+import sqlite3
+
+from mnesis.errors import SchemaVersion
+
+APPLICATION_ID = 0x6D6E6573
+"""'mnes' in ASCII."""
+
+_APPEND_ONLY = """
+CREATE TRIGGER {table}_keeps BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
+"""
+_IMMUTABLE = (
+    _APPEND_ONLY
+    + """
+CREATE TRIGGER {table}_stays BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
+"""
+)
+
+
+def _guards() -> str:
+    immutable = "".join(_IMMUTABLE.format(table=table) for table in ("session", "message", "part", "view", "event"))
+    lifecycle = "".join(_APPEND_ONLY.format(table=table) for table in ("turn", "context_item"))
+    return immutable + lifecycle
+
+
+_V1 = """
+CREATE TABLE session (
+    id TEXT PRIMARY KEY,
+    parent_id TEXT REFERENCES session (id),
+    forked_from TEXT REFERENCES session (id),
+    forked_turn INTEGER,
+    model TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    system_prompt TEXT NOT NULL,
+    system_tokens INTEGER NOT NULL,
+    config TEXT NOT NULL,
+    title TEXT,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE turn (
+    id TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES session (id),
+    idx INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'committed', 'failed', 'aborted')),
+    recorded INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    origin TEXT,
+    system_prompt TEXT,
+    view INTEGER NOT NULL,
+    request_hash TEXT NOT NULL,
+    system_tokens INTEGER NOT NULL,
+    summary_tokens INTEGER NOT NULL,
+    message_tokens INTEGER NOT NULL,
+    tool_tokens INTEGER NOT NULL,
+    window_tokens INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cache_read_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    total_tokens INTEGER,
+    cost REAL,
+    finish_reason TEXT,
+    error_kind TEXT,
+    error TEXT,
+    UNIQUE (session_id, idx)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX turn_open ON turn (session_id) WHERE state = 'open';
+CREATE TRIGGER turn_ends_once BEFORE UPDATE ON turn WHEN OLD.state <> 'open'
+    BEGIN SELECT RAISE(ABORT, 'a finished turn does not change'); END;
+
+CREATE TABLE message (
+    id TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES session (id),
+    turn_id TEXT NOT NULL REFERENCES turn (id),
+    turn INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('user', 'assistant', 'tool')),
+    partial INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (session_id, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX message_turn ON message (turn_id);
+
+CREATE TABLE part (
+    rowid INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    message_id TEXT NOT NULL REFERENCES message (id),
+    idx INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    text TEXT,
+    data TEXT,
+    tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    UNIQUE (message_id, idx)
+) STRICT;
+
+CREATE TABLE view (
+    session_id TEXT NOT NULL REFERENCES session (id),
+    version INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    turn INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (session_id, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE context_item (
+    session_id TEXT NOT NULL REFERENCES session (id),
+    pos INTEGER NOT NULL,
+    born_view INTEGER NOT NULL,
+    died_view INTEGER,
+    kind TEXT NOT NULL CHECK (kind IN ('message', 'summary')),
+    ref TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    PRIMARY KEY (session_id, pos, born_view)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX context_item_alive ON context_item (session_id, pos) WHERE died_view IS NULL;
+CREATE INDEX context_item_ref ON context_item (ref);
+CREATE TRIGGER context_item_dies_once BEFORE UPDATE ON context_item
+    WHEN OLD.died_view IS NOT NULL OR NEW.born_view <> OLD.born_view OR NEW.ref <> OLD.ref OR NEW.pos <> OLD.pos
+    BEGIN SELECT RAISE(ABORT, 'a context item only dies, once'); END;
+
+CREATE TABLE event (
+    id TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES session (id),
+    seq INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    turn INTEGER,
+    created_at INTEGER NOT NULL,
+    UNIQUE (session_id, seq)
+) STRICT, WITHOUT ROWID;
+""" + _guards()
+
+MIGRATIONS: tuple[str, ...] = (_V1,)
+"""Script n brings a file from version n to version n + 1."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the newest version, in one transaction. Any number of processes may do so at once."""
+    if version_of(connection) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for script in MIGRATIONS[version_of(connection) :]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The file's schema version, without writing anything. Raises `SchemaVersion` for a file that is not ours.
+
+    Another process may migrate between these reads, so `application_id` is read last.
+    """
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID and (version or tables):
+        raise SchemaVersion("this SQLite file belongs to another program; give mnesis a db_path of its own")
+    if version > len(MIGRATIONS):
+        raise SchemaVersion(
+            f"this store has schema version {version}, this mnesis knows up to {len(MIGRATIONS)}; upgrade mnesis"
+        )
+    return version
+
+
+def _statements(script: str) -> list[str]:
+    """Split a script where SQLite says that a statement is complete: `executescript` would commit in between."""
+    statements, pending = [], ""
+    for piece in script.split(";"):
+        pending += piece + ";"
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements

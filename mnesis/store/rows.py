@@ -1,0 +1,156 @@
+"""The only place where a row becomes a value and a value a row."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mnesis.errors import Corrupt
+from mnesis.events.payloads import PAYLOADS, EventRecord, MnesisEvent
+from mnesis.models.config import MnesisConfig
+from mnesis.models.message import Message, Part, TokenUsage
+
+_PART: TypeAdapter[Part] = TypeAdapter(Part, config={"defer_build": True})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as it was created."""
+
+    id: str
+    parent_id: str | None
+    forked_from: str | None
+    forked_turn: int | None
+    model: str
+    agent: str
+    system_prompt: str
+    system_tokens: int
+    config: MnesisConfig
+    title: str | None
+    created_at: datetime
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, UTC: how times are stored."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(stored: int) -> datetime:
+    """The time behind `micros`."""
+    return _EPOCH + timedelta(microseconds=stored)
+
+
+def part_columns(part: Part) -> tuple[str, str | None, str | None]:
+    """`type`, `text`, `data`: the text by itself, so that it can be searched; everything else as JSON."""
+    fields = part.model_dump(mode="json", exclude={"type", "text"}, exclude_defaults=True)
+    return part.type, getattr(part, "text", None), json.dumps(fields) if fields else None
+
+
+def part_of(id: str, type: str, text: str | None, data: str | None) -> Part:
+    """The part of a row. Raises `Corrupt`, naming the row."""
+    try:
+        fields: dict[str, Any] = json.loads(data) if data else {}
+        if text is not None:
+            fields["text"] = text
+        return _PART.validate_python({"type": type, **fields})
+    except (ValueError, TypeError) as error:
+        raise Corrupt("part", id, _first_line(error)) from error
+
+
+MESSAGE_COLUMNS = (
+    "m.id, m.session_id, m.turn_id, m.turn, m.seq, m.role, m.partial, m.tokens, m.created_at, "
+    "p.id, p.type, p.text, p.data, p.tokens, p.output_tokens"
+)
+"""Of a message `m` left-joined with its parts `p`, in the order of parts: what `messages_of` reads."""
+
+
+def messages_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Message, tuple[tuple[int, int], ...]]]:
+    """The messages of joined rows, each with the (tokens, output tokens) of its parts."""
+    for head, group in groupby(rows, key=lambda row: row[:9]):
+        parts = [row[9:15] for row in group if row[9] is not None]
+        sizes = tuple((part[4], part[5]) for part in parts)
+        try:
+            message = Message(
+                id=head[0],
+                session_id=head[1],
+                turn_id=head[2],
+                turn=head[3],
+                seq=head[4],
+                role=head[5],
+                parts=tuple(part_of(*part[:4]) for part in parts),
+                part_ids=tuple(part[0] for part in parts),
+                part_tokens=tuple(sum(size) for size in sizes),
+                partial=bool(head[6]),
+                tokens=head[7],
+                created_at=moment(head[8]),
+            )
+        except ValidationError as error:
+            raise Corrupt("message", str(head[0]), _first_line(error)) from error
+        yield message, sizes
+
+
+def session_of(row: tuple[Any, ...]) -> SessionRow:
+    """The session of a row, columns in the order of `SessionRow`."""
+    *head, config, title, created_at = row
+    try:
+        settings = MnesisConfig.model_validate_json(config)
+    except ValueError as error:
+        raise Corrupt("session", str(row[0]), _first_line(error)) from error
+    values: list[Any] = [*head, settings, title, moment(created_at)]
+    return SessionRow(*values)
+
+
+def event_of(row: tuple[Any, ...]) -> EventRecord:
+    """The event of a row: id, session, seq, type, payload, turn, time."""
+    id, session_id, seq, type, payload, turn, created_at = row
+    try:
+        event = MnesisEvent(type)
+        value = PAYLOADS[event].model_validate_json(payload)
+    except ValueError as error:
+        raise Corrupt("event", id, _first_line(error)) from error
+    return EventRecord(
+        id=id, session_id=session_id, seq=seq, event=event, payload=value, turn=turn, created_at=moment(created_at)
+    )
+
+
+def usage_columns(usage: TokenUsage) -> dict[str, int]:
+    """The usage columns of a turn."""
+    return {
+        "input_tokens": usage.input,
+        "output_tokens": usage.output,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write,
+        "total_tokens": usage.effective_total(),
+    }
+
+
+def undecodable_row(cx: sqlite3.Connection) -> Corrupt:
+    """The first row whose text is not UTF-8, after SQLite could not decode one."""
+    cx.text_factory = bytes
+    try:
+        for table in ("session", "turn", "message", "part", "event", "view", "context_item"):
+            for row in cx.execute(f"SELECT * FROM {table}"):
+                for value in row:
+                    try:
+                        _ = value.decode() if isinstance(value, bytes) else None
+                    except UnicodeDecodeError as error:
+                        return Corrupt(table, row[0].decode(errors="replace"), f"its text is not UTF-8: {error}")
+    finally:
+        cx.text_factory = str
+    return Corrupt("database", "text", "a text is not UTF-8")
+
+
+def one(cursor: sqlite3.Cursor) -> tuple[Any, ...] | None:
+    """The first row, or `None`."""
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,134 @@
+"""The `turn` table. A turn is opened once and finished once."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mnesis.models.context import ContextBreakdown
+from mnesis.models.message import TokenUsage, TurnState
+from mnesis.store.rows import micros, one
+
+
+@dataclass(frozen=True, slots=True)
+class NewTurn:
+    """A turn that is about to be opened."""
+
+    id: str
+    model: str
+    recorded: bool
+    system_prompt: str | None = None
+    """Only where it differs from the session's."""
+    origin: str | None = None
+
+
+def open_turn(
+    cx: sqlite3.Connection,
+    session_id: str,
+    turn: NewTurn,
+    index: int,
+    view: int,
+    request_hash: str,
+    tokens: ContextBreakdown,
+    now: datetime,
+) -> None:
+    """Store a turn as open, with the window that it sends."""
+    cx.execute(
+        "INSERT INTO turn (id, session_id, idx, state, recorded, model, origin, system_prompt, view, request_hash, "
+        "system_tokens, summary_tokens, message_tokens, tool_tokens, window_tokens, opened_at) "
+        "VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(turn.id, session_id, index, turn.recorded, turn.model, turn.origin, turn.system_prompt, view),
+            *(request_hash, tokens.system_prompt, tokens.summary, tokens.messages, tokens.tool_outputs, tokens.total),
+            micros(now),
+        ),
+    )
+
+
+def finish_turn(
+    cx: sqlite3.Connection, id: str, state: TurnState, now: datetime, columns: Mapping[str, Any] | None = None
+) -> bool:
+    """Close an open turn, with whatever is known of it by now. False when there is none open with this id."""
+    values = {"finished_at": micros(now), **(columns or {})}
+    assignments = ", ".join(f"{name} = ?" for name in values)
+    done = cx.execute(
+        f"UPDATE turn SET state = ?, {assignments} WHERE id = ? AND state = 'open'", (state.value, *values.values(), id)
+    )
+    return done.rowcount == 1
+
+
+def next_index(cx: sqlite3.Connection, session_id: str) -> int:
+    """The 0-based index of the turn that comes next."""
+    (index,) = cx.execute("SELECT coalesce(max(idx) + 1, 0) FROM turn WHERE session_id = ?", (session_id,)).fetchone()
+    return int(index)
+
+
+def open_turns(cx: sqlite3.Connection, session_id: str) -> list[tuple[str, int]]:
+    """Id and index of the turns that nobody finished."""
+    return cx.execute(
+        "SELECT id, idx FROM turn WHERE session_id = ? AND state = 'open' ORDER BY idx", (session_id,)
+    ).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    """What the engine reads back of a turn. Usage columns are `None` until it is finished."""
+
+    idx: int
+    state: str
+    model: str
+    system_prompt: str | None
+    recorded: int
+    view: int
+    request_hash: str
+    system_tokens: int
+    summary_tokens: int
+    message_tokens: int
+    tool_tokens: int
+    window_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    total_tokens: int | None
+    cost: float | None
+
+    @property
+    def tokens(self) -> ContextBreakdown:
+        """The window that it sent, by kind."""
+        return ContextBreakdown(
+            system_prompt=self.system_tokens,
+            summary=self.summary_tokens,
+            messages=self.message_tokens,
+            tool_outputs=self.tool_tokens,
+            total=self.window_tokens,
+        )
+
+    @property
+    def usage(self) -> TokenUsage:
+        """What the provider counted; nothing where the turn did not get that far."""
+        return TokenUsage(
+            input=self.input_tokens or 0,
+            output=self.output_tokens or 0,
+            cache_read=self.cache_read_tokens or 0,
+            cache_write=self.cache_write_tokens or 0,
+            total=self.total_tokens or 0,
+        )
+
+
+_COLUMNS = ", ".join(TurnRow.__slots__)
+
+
+def read_turns(cx: sqlite3.Connection, session_id: str, since: int = 0) -> list[TurnRow]:
+    """The turns of a session from an index on, in order."""
+    rows = cx.execute(
+        f"SELECT {_COLUMNS} FROM turn WHERE session_id = ? AND idx >= ? ORDER BY idx", (session_id, since)
+    )
+    return [TurnRow(*row) for row in rows]
+
+
+def find_turn(cx: sqlite3.Connection, session_id: str, index: int) -> TurnRow | None:
+    """One turn by its index."""
+    row = one(cx.execute(f"SELECT {_COLUMNS} FROM turn WHERE session_id = ? AND idx = ?", (session_id, index)))
+    return TurnRow(*row) if row else None
