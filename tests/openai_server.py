@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
-type Fault = Literal["hang", "reset", "cut", "eof", "malformed", "stream_error"]
+type Fault = Literal["hang", "reset", "cut", "eof", "malformed", "stream_error", "linger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Answer:
     - "hang": no further byte, ever (with no pieces: no byte at all)
     - "reset": the connection is reset (RST); "cut": it is closed in the middle of the HTTP body
     - "eof": the HTTP body ends properly, without finish reason and without `[DONE]`
+    - "linger": a whole reply, after which the connection stays open (OpenAI's format only)
     - "malformed": a chunk that is not JSON; "stream_error": an error object as a chunk
 
     With a `status` other than 200, `body` is the reply as JSON.
@@ -157,7 +158,7 @@ class OpenAIServer:
             for start in range(0, len(event), step):
                 await response.write(event[start : start + step])
         match answer.fault:
-            case "hang":
+            case "hang" | "linger":
                 await asyncio.Event().wait()
             case "reset" | "cut":
                 await asyncio.sleep(0.05)  # Let the client read the pieces: a reset throws away what it has not read.
@@ -217,8 +218,9 @@ def _openai_events(body: Any, answer: Answer) -> Iterator[bytes]:
     elif answer.fault == "stream_error":
         error = {"message": "The server had an error processing your request.", "type": "server_error", "code": None}
         yield _data({"error": error})
-    if answer.fault is None:
+    if answer.fault in (None, "linger"):
         yield event({}, answer.finish_reason)
+    if answer.fault is None:
         if with_usage and answer.usage is not None:
             yield _data({**head, "choices": [], "usage": answer.usage})
         yield b"data: [DONE]\n\n"

@@ -257,6 +257,12 @@ async def test_a_reply_that_falls_silent_times_out(openai_server):
     await asyncio.wait_for(openai_server.requests[0].disconnected.wait(), 5)
 
 
+async def test_a_whole_reply_counts_although_the_server_never_hangs_up(openai_server):
+    openai_server.answers = [Answer("one two", fault="linger")]
+    chunks = await answer(provider_for(openai_server, idle_timeout=0.3))
+    assert chunks == [TextChunk("one "), TextChunk("two"), Finish("stop")]
+
+
 async def test_a_slow_reply_is_not_a_silent_one(openai_server):
     openai_server.answers = [Answer(["word "] * 12, delay=0.1)]
     assert text_of(await answer(provider_for(openai_server, timeout=1, idle_timeout=1))) == "word " * 12

@@ -10,12 +10,13 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 type Style = Literal["structured", "terse"]
 
 HEADINGS = ("Goal", "Facts and names", "Decisions", "Open")
-"""The sections of a structured summary, in the order they are looked for in a text by its readers."""
+"""The sections of a structured summary, in order."""
 
 # -- sentences ---------------------------------------------------------------------------------------------------
 
@@ -29,39 +30,9 @@ _WRAP_WIDTHS = range(60, 121)
 # Each alternative can only start where the run of marks starts, so a megabyte of dots costs one pass, not a square.
 _END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_`]*+(?=\s|$)|[。！？｡؟।]++[」』”’）】\"']*+")
 _ABBREVIATIONS = frozenset(
-    [
-        "e.g",
-        "i.e",
-        "etc",
-        "vs",
-        "cf",
-        "al",
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "st",
-        "no",
-        "nr",
-        "fig",
-        "eq",
-        "sec",
-        "ch",
-        "vol",
-        "pp",
-        "ed",
-        "approx",
-        "ca",
-        "inc",
-        "ltd",
-        "co",
-        "jr",
-        "sr",
-        "bzw",
-        "z.b",
-        "d.h",
-    ]
+    """
+    e.g i.e etc vs cf al mr mrs ms dr prof st no nr fig eq sec ch vol pp ed approx ca inc ltd co jr sr bzw z.b d.h
+    """.split()
 )
 
 
@@ -74,8 +45,8 @@ def sentences(text: str, longest: int = 600) -> list[str]:
     """The sentences of a text, in order, white space collapsed, none longer than `longest` characters.
 
     Hard-wrapped prose is joined first; code lines, list items and table rows are sentences of their own. Decimals,
-    versions, URLs, file names and common abbreviations stay whole. What holds no word is left out; an underlined heading
-    becomes a marked one (`# …`).
+    versions, URLs, file names and common abbreviations stay whole. What holds no word is left out; an underlined
+    heading becomes a marked one (`# …`).
     """
     return [
         piece
@@ -205,72 +176,28 @@ def _last_space(text: str, low: int, high: int) -> int:
 # -- terms -------------------------------------------------------------------------------------------------------
 
 # Scripts written without spaces (or, Hangul, with particles glued to the words): pairs of characters are their terms.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3041-\u30ff\u3400-\u9fff"
+    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
 # \w has no combining vowel signs: without them a Hindi word would fall apart.
 _LETTER = r"\w\u0300-\u036f\u0610-\u065f\u0900-\u0dff\u0e31-\u0e4e"
 _WORD = re.compile(rf"\d+(?:[.,:]\d+)+|[{_LETTER}]+(?:['’][{_LETTER}]+)*")
+_FIRST_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _RUNS = re.compile(rf"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 _HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 _VOWEL = re.compile("[aeiouy]")
-_IRREGULAR = {
-    form: base
-    for base, *forms in map(
-        str.split,
-        [
-            "be was were been",
-            "begin began begun",
-            "bring brought",
-            "build built",
-            "buy bought",
-            "choose chose chosen",
-            "come came",
-            "draw drew drawn",
-            "drive drove driven",
-            "eat ate eaten",
-            "fall fell fallen",
-            "feel felt",
-            "find found",
-            "fly flew flown",
-            "forget forgot forgotten",
-            "get got gotten",
-            "give gave given",
-            "go went gone",
-            "grow grew grown",
-            "hold held",
-            "keep kept",
-            "know knew known",
-            "lead led",
-            "leave left",
-            "lose lost",
-            "make made",
-            "mean meant",
-            "meet met",
-            "pay paid",
-            "run ran",
-            "say said",
-            "see saw seen",
-            "sell sold",
-            "send sent",
-            "sing sang sung",
-            "speak spoke spoken",
-            "spend spent",
-            "take took taken",
-            "teach taught",
-            "tell told",
-            "think thought",
-            "throw threw thrown",
-            "understand understood",
-            "wear wore worn",
-            "win won",
-            "write wrote written",
-            "child children",
-            "person people",
-            "man men",
-            "woman women",
-        ],
-    )
-    for form in forms
-}
+_FORMS = """
+    be was were been; begin began begun; bring brought; build built; buy bought; choose chose chosen;
+    come came; draw drew drawn; drive drove driven; eat ate eaten; fall fell fallen; feel felt; find
+    found; fly flew flown; forget forgot forgotten; get got gotten; give gave given; go went gone; grow
+    grew grown; hold held; keep kept; know knew known; lead led; leave left; lose lost; make made; mean
+    meant; meet met; pay paid; run ran; say said; see saw seen; sell sold; send sent; sing sang sung;
+    speak spoke spoken; spend spent; take took taken; teach taught; tell told; think thought; throw
+    threw thrown; understand understood; wear wore worn; win won; write wrote written; child children;
+    person people; man men; woman women
+"""
+_IRREGULAR = {form: base for base, *forms in map(str.split, _FORMS.split(";")) for form in forms}
 
 
 def terms(text: str) -> list[str]:
@@ -295,13 +222,18 @@ def terms_of(word: str) -> tuple[str, ...]:
         if number and len(part) <= 2:  # the 's, 'm, 're, 'll of a contraction or a genitive
             continue
         for run in _RUNS.findall(part):
-            found.extend(_unspaced_terms(run) if re.match(f"[{_UNSPACED}]", run) else _spaced_terms(run))
+            found.extend(_unspaced_terms(run) if unspaced(run) else _spaced_terms(run))
     return tuple(dict.fromkeys(found))
+
+
+def unspaced(word: str) -> bool:
+    """Whether a word begins in a script where a run of letters is not one word."""
+    return _FIRST_UNSPACED.match(word) is not None
 
 
 def _unspaced_terms(run: str) -> Iterator[str]:
     yield from run
-    yield from map("".join, zip(run, run[1:], strict=False))
+    yield from map("".join, pairwise(run))
 
 
 def _spaced_terms(run: str) -> Iterator[str]:
@@ -368,10 +300,9 @@ def _needles(sentence: str) -> Iterator[str]:
         needle = match[0].strip("`").rstrip(".,:;-/")
         if not needle or needle.casefold() in STOP_WORDS:
             continue
-        if needle.isalpha() and needle.istitle() and len(needle) > 1 and _opens(sentence, match.start()):
-            first, _, rest = needle.partition(" ")
-            if rest or first.casefold() in _COMMON_OPENERS:
-                needle = rest
+        first, _, rest = needle.partition(" ")
+        if first.istitle() and first.casefold() in _COMMON_OPENERS and _opens(sentence, match.start()):
+            needle = rest
         if needle:
             yield needle
 
@@ -382,369 +313,34 @@ def _opens(sentence: str, at: int) -> bool:
 
 
 STOP_WORDS = frozenset(
-    [
-        "a",
-        "about",
-        "actually",
-        "after",
-        "again",
-        "ago",
-        "all",
-        "also",
-        "although",
-        "am",
-        "an",
-        "and",
-        "any",
-        "are",
-        "aren",
-        "as",
-        "ask",
-        "asked",
-        "at",
-        "be",
-        "because",
-        "been",
-        "before",
-        "being",
-        "but",
-        "by",
-        "called",
-        "can",
-        "cannot",
-        "could",
-        "couldn",
-        "did",
-        "didn",
-        "do",
-        "does",
-        "doesn",
-        "doing",
-        "don",
-        "done",
-        "during",
-        "each",
-        "earlier",
-        "either",
-        "else",
-        "ever",
-        "every",
-        "exactly",
-        "for",
-        "from",
-        "further",
-        "gave",
-        "get",
-        "give",
-        "given",
-        "go",
-        "goes",
-        "going",
-        "got",
-        "had",
-        "has",
-        "hasn",
-        "have",
-        "haven",
-        "having",
-        "he",
-        "hello",
-        "her",
-        "here",
-        "hers",
-        "hey",
-        "hi",
-        "him",
-        "his",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "isn",
-        "it",
-        "its",
-        "itself",
-        "just",
-        "know",
-        "known",
-        "let",
-        "ll",
-        "like",
-        "may",
-        "me",
-        "mean",
-        "mention",
-        "mentioned",
-        "might",
-        "mine",
-        "more",
-        "most",
-        "much",
-        "must",
-        "my",
-        "myself",
-        "named",
-        "no",
-        "nor",
-        "not",
-        "now",
-        "of",
-        "off",
-        "ok",
-        "okay",
-        "on",
-        "once",
-        "one",
-        "only",
-        "or",
-        "other",
-        "our",
-        "ours",
-        "out",
-        "over",
-        "own",
-        "please",
-        "previously",
-        "quote",
-        "re",
-        "really",
-        "recall",
-        "remember",
-        "remind",
-        "repeat",
-        "same",
-        "say",
-        "said",
-        "says",
-        "shall",
-        "she",
-        "should",
-        "shouldn",
-        "show",
-        "since",
-        "so",
-        "some",
-        "such",
-        "sure",
-        "tell",
-        "thank",
-        "thanks",
-        "than",
-        "that",
-        "the",
-        "their",
-        "theirs",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "though",
-        "through",
-        "to",
-        "told",
-        "too",
-        "under",
-        "until",
-        "up",
-        "us",
-        "use",
-        "used",
-        "uses",
-        "using",
-        "ve",
-        "very",
-        "via",
-        "want",
-        "was",
-        "wasn",
-        "way",
-        "we",
-        "well",
-        "were",
-        "weren",
-        "what",
-        "whatever",
-        "when",
-        "whenever",
-        "where",
-        "whether",
-        "which",
-        "while",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "within",
-        "without",
-        "won",
-        "would",
-        "wouldn",
-        "yes",
-        "yet",
-        "you",
-        "your",
-        "yours",
-        "happen",
-        "happens",
-        "happened",
-        "exist",
-        "exists",
-        "call",
-        "many",
-        "kind",
-        "thing",
-        "things",
-        "list",
-        "explain",
-        "describe",
-        "find",
-        "work",
-        "works",
-        "que",
-        "qui",
-        "quoi",
-        "quel",
-        "quelle",
-        "est",
-        "le",
-        "la",
-        "les",
-        "un",
-        "une",
-        "des",
-        "du",
-        "de",
-        "et",
-        "je",
-        "mon",
-        "ma",
-        "mes",
-        "tu",
-        "vous",
-        "nous",
-        "il",
-        "elle",
-        "der",
-        "die",
-        "das",
-        "ein",
-        "eine",
-        "ist",
-        "sind",
-        "war",
-        "wer",
-        "wie",
-        "wo",
-        "wann",
-        "warum",
-        "welche",
-        "welcher",
-        "welches",
-        "ich",
-        "mein",
-        "meine",
-        "du",
-        "dein",
-        "und",
-        "el",
-        "los",
-        "las",
-        "una",
-        "es",
-        "son",
-        "cual",
-        "cuál",
-        "qué",
-        "quién",
-        "cómo",
-        "dónde",
-        "cuándo",
-        "mi",
-        "tu",
-        "su",
-        "y",
-    ]
+    """
+    a about actually after again ago all also although am an and any are aren as ask asked at be because been
+    before being but by called can cannot could couldn did didn do does doesn doing don done during each earlier
+    either else ever every exactly for from further gave get give given go goes going got had has hasn have haven
+    having he hello her here hers hey hi him his how i if in into is isn it its itself just know known let ll like
+    may me mean mention mentioned might mine more most much must my myself named no nor not now of off ok okay on
+    once one only or other our ours out over own please previously quote re really recall remember remind repeat
+    same say said says shall she should shouldn show since so some such sure tell thank thanks than that the their
+    theirs them then there these they this those though through to told too under until up us use used uses using
+    ve very via want was wasn way we well were weren what whatever when whenever where whether which while who
+    whom whose why will with within without won would wouldn yes yet you your yours happen happens happened exist
+    exists call many kind thing things list explain describe find work works que qui quoi quel quelle est le la
+    les un une des du de et je mon ma mes tu vous nous il elle der die das ein eine ist sind war wer wie wo wann
+    warum welche welcher welches ich mein meine du dein und el los las una es son cual cuál qué quién cómo dónde
+    cuándo mi tu su y
+    whats whos wheres hows im dont doesnt didnt cant isnt wasnt thats
+    """.split()
 )
 """Words that ask or glue, and say nothing about what is asked for."""
 
 _COMMON_OPENERS = STOP_WORDS | frozenset(
-    [
-        "decided",
-        "agreed",
-        "note",
-        "remember",
-        "todo",
-        "open",
-        "next",
-        "done",
-        "fixed",
-        "added",
-        "removed",
-        "changed",
-        "updated",
-        "today",
-        "tomorrow",
-        "yesterday",
-        "everything",
-        "everyone",
-        "everybody",
-        "nothing",
-        "nobody",
-        "something",
-        "someone",
-        "anyone",
-        "anything",
-        "however",
-        "therefore",
-        "finally",
-        "first",
-        "second",
-        "third",
-        "later",
-        "maybe",
-        "perhaps",
-        "sometimes",
-        "usually",
-        "always",
-        "never",
-        "another",
-        "both",
-        "either",
-        "neither",
-        "few",
-        "several",
-        "new",
-        "old",
-        "good",
-        "great",
-        "right",
-        "wrong",
-        "make",
-        "made",
-        "use",
-        "using",
-        "run",
-        "see",
-        "set",
-        "add",
-        "put",
-        "try",
-        "keep",
-        "check",
-        "create",
-        "build",
-        "write",
-        "read",
-        "start",
-        "stop",
-    ]
+    """
+    decided agreed note remember todo open next done fixed added removed changed updated today tomorrow yesterday
+    everything everyone everybody nothing nobody something someone anyone anything however therefore finally first
+    second third later maybe perhaps sometimes usually always never another both either neither few several new
+    old good great right wrong make made use using run see set add put try keep check create build write read
+    start stop
+    """.split()
 )
 
 # -- the summary -------------------------------------------------------------------------------------------------
@@ -764,7 +360,8 @@ _CUES: tuple[tuple[str, float, re.Pattern[str]], ...] = (
         2.5,
         re.compile(
             r"\b(?:decid|decision|agree|chose|approv|reject|settled|conclu)\w*|"
-            r"\b(?:must|never|always|will|shall|won['’]t|instead of|from now on|no longer|deadline)\b|决定|必须|決め|決定",
+            r"\b(?:must|never|always|will|shall|won['’]t|instead of|from now on|no longer|deadline)\b"
+            r"|决定|必须|決め|決定",
             re.IGNORECASE,
         ),
     ),
@@ -772,8 +369,8 @@ _CUES: tuple[tuple[str, float, re.Pattern[str]], ...] = (
         "Goal",
         2.0,
         re.compile(
-            r"\b(?:goals?|aims?|objectives?|purpose|wants? to|need(?:s|ed)? to|trying to|working on|help (?:me|us)|let['’]s|"
-            r"(?:the|my|our) (?:task|plan) is)\b|目标|目標|目的",
+            r"\b(?:goals?|aims?|objectives?|purpose|wants? to|need(?:s|ed)? to|trying to|working on|help (?:me|us)|"
+            r"let['’]s|(?:the|my|our) (?:task|plan) is)\b|目标|目標|目的",
             re.IGNORECASE,
         ),
     ),
@@ -820,9 +417,10 @@ def summarise(
     """The sentences that say most, in their order, each followed by the label of its source in brackets.
 
     `sources` are (label, text); `count` gives the tokens of a text. The result has at most `max_tokens` tokens, fewer
-    tokens than the sources, and about 60 % of them where they are long; it is empty only when the sources hold no
-    word. Of more than a million characters it reads the heads and tails of the longest sources. "structured" groups the sentences under `HEADINGS`, "terse" is one list. Sentences are chosen greedily by new
-    needles and worth per token: the budgeted maximum coverage of https://aclanthology.org/W09-1802/.
+    tokens than the sources, and at most 60 % of them where they are long; it is empty only when the sources hold no
+    word. Of more than a million characters it reads the heads and tails of the longest sources. "structured" groups the
+    sentences under `HEADINGS`, "terse" is one list. Sentences are chosen greedily by what they say for their length,
+    names and numbers already chosen not counted: budgeted maximum coverage, https://aclanthology.org/W09-1802/.
     """
     limit = _limit(sources, max_tokens, count)
     lines = _candidates(sources)

@@ -125,8 +125,8 @@ class LiteLLMProvider:
             "max_retries": 0,
         }
 
-    def _secrets(self) -> list[str]:
-        given = [value for name, value in self._params.items() if _SECRET_PARAM.search(name)]
+    def _secrets(self, request: Request) -> list[str]:
+        given = [value for name, value in (self._params | dict(request.params)).items() if _SECRET_PARAM.search(name)]
         values = [one for value in given for one in (value.values() if isinstance(value, Mapping) else (value,))]
         return [word for value in values for word in str(value).split()]  # A header may be "Bearer" and the key.
 
@@ -142,7 +142,7 @@ class LiteLLMProvider:
                 model=request.model,
             )
         except Exception as error:  # noqa: BLE001  # litellm raises whatever its parsers and clients raise.
-            failure = _translate(litellm, error, request.model, self._secrets())
+            failure = _translate(litellm, error, request.model, self._secrets(request))
         # Raised outside the handler: the original exception, which holds the key in its request and its frames,
         # would otherwise stay reachable as `__context__`.
         raise failure

@@ -23,9 +23,11 @@ from mnesis.llm.extract import (
     cut,
     heads_and_tails,
     sentences,
+    stem,
     summarise,
     terms,
     terms_of,
+    unspaced,
     words,
 )
 from mnesis.tokens.counter import counter_for
@@ -174,6 +176,7 @@ _ABOUT = (
 
 _ROLE_WEIGHTS = {"user": 1.0, "summary": 0.95, "tool": 0.95, "assistant": 0.85, "system": 0.8}
 _K1, _B = 1.2, 0.4
+_UNSEEN = 20  # sentences added to the window's, so that in a short one a missing word does not outweigh all others
 _QUOTES = 3
 _QUOTE_LENGTH = 300
 _READS = 1_000_000
@@ -258,7 +261,8 @@ _LEAD = r"^(?:(?:and|but|so|ok(?:ay)?|now|then|well|also|please|hi|hello|hey|tha
 _ASKS = re.compile(
     _LEAD + r"(?:"
     r"(?:what|who|whom|whose|where|when|why|how|which)(?:['’](?:s|re|d|ll))?"
-    r"(?: \w+)? (?:is|are|was|were|am|do|does|did|can|could|will|would|should|shall|must|may|has|have|had|my|the|your)\b"
+    r"(?: \w+)? (?:is|are|was|were|am|do|does|did|can|could|will|would|should|shall|must|may|has|have|had|my|the|"
+    r"your)\b"
     r"|(?:what|who|where|when|how)['’]?s\b|how (?:many|much|old|long|far|often|big)\b"
     r"|(?:do|does|did|is|are|was|were|can|could|will|would|should|have|has|had|may|am)(?:n['’]t)? "
     r"(?:you|i|we|they|he|she|it|the|my|your|our|this|that|there|an?)\b"
@@ -283,6 +287,7 @@ _MENTIONED = re.compile(
     re.IGNORECASE,
 )
 _INTRODUCED = re.compile(r"\b(?:I am|I['’]m|[Cc]all me|[Tt]his is) [A-Z]\w+")
+_NAME = stem("name")
 _SELF = re.compile(r"\bwho (?:am i|i am)\b", re.IGNORECASE)
 
 
@@ -304,13 +309,13 @@ def _asked(message: Sequence[str]) -> list[str]:
 def _query(question: str) -> frozenset[str]:
     """What is asked for: the terms of a question without the words that only ask."""
     found = frozenset(terms(" ".join(_key_words(question))))
-    return found or (frozenset({"name"}) if _SELF.search(question) else found)
+    return found or (frozenset({_NAME}) if _SELF.search(question) else found)
 
 
 def _key_words(question: str) -> list[str]:
     named = {*_NAMED.findall(question), *_MENTIONED.findall(question)}
-    words = re.findall(r"[^\s,;:!?\"“”‘`()\[\]{}<>。，、！？；：؟]+", _CJK_GLUE.sub(" ", question))
-    bare = [(word, re.split("['’]", word.strip(".'’-*_"))[0]) for word in words]
+    split = re.findall(r"[^\s,;:!?\"“”‘`()\[\]{}<>。，、！？；：؟]+", _CJK_GLUE.sub(" ", question))
+    bare = [(word, re.split("['’]", word.strip(".'’-*_"))[0]) for word in split]
     return [word.strip(".'’-*_") for word, core in bare if word in named or core.casefold() not in STOP_WORDS | {""}]
 
 
@@ -393,17 +398,17 @@ def _scored(query: frozenset[str], sources: Sequence[_Source]) -> tuple[list[_Hi
         for at, sentence in enumerate(source.sentences):
             said = words(sentence)
             found = [term for word in said for term in matches[word]]
-            if "name" in query and _INTRODUCED.search(sentence):  # "I'm Alice" tells a name without the word
-                found.append("name")
+            if _NAME in query and _INTRODUCED.search(sentence):  # "I'm Alice" tells a name without the word
+                found.append(_NAME)
             number += 1
             length += len(sentence)
             if not found:
                 continue
             counts = Counter(found)
             frequency.update(counts.keys())
-            if any(not matches[word] and word.casefold() not in STOP_WORDS for word in said):
+            if any(map(matches.is_new, said)):
                 hits.append((_Hit(source, order, at, frozenset(counts)), counts, len(sentence)))
-    idf = {term: math.log1p((number - frequency[term] + 0.5) / (frequency[term] + 0.5)) for term in query}
+    idf = {term: math.log1p((number + _UNSEEN - frequency[term] + 0.5) / (frequency[term] + 0.5)) for term in query}
     average = length / max(number, 1)
     for hit, counts, size in hits:
         damping = _K1 * (1 - _B + _B * size / average)
@@ -417,6 +422,12 @@ class _Matches(dict[str, tuple[str, ...]]):
 
     def __init__(self, query: frozenset[str]) -> None:
         self._query = query
+
+    def is_new(self, word: str) -> bool:
+        """Whether a word says something that the query does not."""
+        if unspaced(word):
+            return not set(_CJK_GLUE.sub("", word)).issubset("".join(self._query))
+        return not self[word] and word.casefold() not in STOP_WORDS
 
     def __missing__(self, word: str) -> tuple[str, ...]:
         found = self[word] = tuple(term for term in terms_of(word) if term in self._query)
@@ -441,7 +452,7 @@ def _newest_word_first(hits: list[_Hit]) -> list[_Hit]:
 
 
 def _merged(rankings: Sequence[list[_Hit]]) -> Iterator[_Hit]:
-    """One list from the rankings of several questions: the best of each, then the second of each, …, without repeats."""
+    """One list from the rankings of several questions: the best of each, then the second of each, …. No repeats."""
     seen: set[str] = set()
     for place in range(max(map(len, rankings), default=0)):
         for ranking in rankings:

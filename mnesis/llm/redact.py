@@ -46,7 +46,7 @@ _WHOLE_KEYS = re.compile(
     | \b(?:sk|pk|rk|gsk|xai|hf|r8|nvapi|pplx|ghp|gho|github_pat|glpat|xox[abprs])[-_][\w-]{16,}
     | \bAIza[\w-]{30,} | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b
     | \beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}
-    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----[\s\S]*?-----END\ [A-Z ]*PRIVATE\ KEY-----
+    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----[^-]{0,8000}-----END\ [A-Z ]*PRIVATE\ KEY-----
     """,
     re.VERBOSE,
 )
