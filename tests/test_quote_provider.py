@@ -59,7 +59,7 @@ async def collect(req: Request) -> list[Any]:
 
 
 def test_a_name_told_earlier_is_quoted_with_its_message() -> None:
-    assert "> My name is Alice.\n> — user, msg_0000" in ask("My name is Alice.", "Nice weather.", "What's my name?")
+    assert "> My name is Alice.  \n> — user, msg_0000" in ask("My name is Alice.", "Nice weather.", "What's my name?")
 
 
 def test_a_code_told_earlier_is_quoted() -> None:
@@ -97,7 +97,7 @@ def test_a_question_about_a_text_in_the_same_message_is_answered_from_it() -> No
 
 def test_questions_inside_a_pasted_text_are_not_answered() -> None:
     reply = ask("Q: Where is the office?\nThe office is in Kyiv.\nThe door code is 7715.\n\nWhat is the door code?")
-    assert re.findall(r"^> (?!—).*", reply, re.MULTILINE) == ["> The door code is 7715."]
+    assert re.findall(r"^> (?!—)(.*)  $", reply, re.MULTILINE) == ["The door code is 7715."]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_sentence_in_a_summary_is_cited_by_the_id_of_the_summary() -> None:
         "You are helpful.\n\n[sum_01JXABCDEF | summary of turns 0-8, generated]\n- The dog is called Rex. (turn 3)\n"
     )
     reply = ask(system(window), "What is the dog called?")
-    assert "> The dog is called Rex. (turn 3)\n> — summary, sum_01JXABCDEF" in reply
+    assert "> The dog is called Rex. (turn 3)  \n> — summary, sum_01JXABCDEF" in reply
 
 
 def test_a_tool_result_is_quoted() -> None:
@@ -151,7 +151,7 @@ def test_a_statement_is_acknowledged_and_the_full_notice_comes_once() -> None:
 
 def test_a_long_sentence_is_cut_around_what_was_asked() -> None:
     text = f"{'filler words go on ' * 22}the launch key is 9931 {'and on ' * 12}."
-    quote = re.search(r"^> (.*)", ask(text, "What is the launch key?"), re.MULTILINE)
+    quote = re.search(r"^> (.*)  $", ask(text, "What is the launch key?"), re.MULTILINE)
     assert quote is not None
     assert "9931" in quote[1]
     assert len(quote[1]) <= 300

@@ -239,7 +239,7 @@ def _quoted(hit: _Hit, query: frozenset[str]) -> str:
         if not hit.text.endswith(":") or len(text) + len(following) > _QUOTE_LENGTH:
             break
         text = f"{text} {following}"
-    return f"> {_excerpt(text, query)}\n> — {hit.source.role}, {hit.source.id}"
+    return f"> {_excerpt(text, query)}  \n> — {hit.source.role}, {hit.source.id}"  # two blanks: Markdown's line break
 
 
 def _excerpt(text: str, query: frozenset[str]) -> str:

@@ -1,0 +1,63 @@
+"""Sessions with language models in Jupyter: chat in a cell, see the window that is sent, query all of it.
+
+    %load_ext mnesis_jupyter
+
+    %%mnesis
+    What is on your mind?
+
+`%mnesis help` lists the rest. `mnesis_jupyter.frames` gives the store as DataFrames, `open_session` and `use` put
+sessions of your own below the magics.
+"""
+
+import importlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from mnesis_jupyter import frames
+    from mnesis_jupyter.chat import ChatResult
+    from mnesis_jupyter.state import open_session, use
+
+__all__ = ["ChatResult", "frames", "load_ipython_extension", "open_session", "unload_ipython_extension", "use"]
+
+_LAZY = {"ChatResult": "chat", "open_session": "state", "use": "state"}
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """Called by `%load_ext mnesis_jupyter`: registers the magics, starts nothing."""
+    from mnesis_jupyter.current import CURRENT
+    from mnesis_jupyter.magics import MnesisMagics
+
+    CURRENT.configure(shell.config)
+    _configurables(shell).append(CURRENT.settings)
+    shell.register_magics(MnesisMagics)
+    # What the first cell will need, while its author writes it.
+    threading.Thread(target=importlib.import_module, args=("mnesis_jupyter.chat",), daemon=True).start()
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """Called by `%unload_ext` and `%reload_ext`: closes the sessions, which stay in the store, and takes all back."""
+    from mnesis_jupyter.current import CURRENT
+    from mnesis_jupyter.state import shut_down
+
+    shut_down()
+    if CURRENT.settings in (configurables := _configurables(shell)):
+        configurables.remove(CURRENT.settings)
+    for magics in shell.magics_manager.magics.values():
+        magics.pop("mnesis", None)
+
+
+def _configurables(shell: "InteractiveShell") -> list[Any]:
+    configurables: list[Any] = shell.configurables  # what %config offers; IPython types it too narrowly
+    return configurables
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for: pandas and the engine take longer than a person waits for %load_ext.
+    if name == "frames":
+        return importlib.import_module("mnesis_jupyter.frames")
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"mnesis_jupyter.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,51 @@
+"""The arguments of the magics: argparse without its exits."""
+
+import argparse
+import difflib
+import shlex
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from mnesis import InputError
+
+
+class UsageShown(Exception):
+    """Not an error: help was asked for. The exception's text is the help."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises `InputError` for what it cannot read, and `UsageShown` for `-h` and `--help`."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(prog, allow_abbrev=False, **options)
+
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """The options in a list of words."""
+        options, unknown = self.parse_known_args(words)
+        if unknown:
+            known = [name for action in self._actions for name in action.option_strings]
+            self.error(f"{unknown[0]!r} is not understood{did_you_mean(unknown[0], known)}")
+        return options
+
+    def print_help(self, file: object = None) -> NoReturn:
+        raise UsageShown(self.format_help().rstrip())
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{self.prog}: {message}; `{self.prog} -h` shows the options")
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """`, did you mean 'x'?`, or nothing where nothing is close."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def split(line: str) -> list[str]:
+    """The words of a line; those in quotes stay together. A backslash is a character like others, as in paths."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
+    try:
+        return list(lexer)
+    except ValueError as error:
+        raise InputError(f"a quotation mark is not closed in {line.strip()!r}; close it") from error

@@ -1,0 +1,352 @@
+"""The store as pandas DataFrames: `turns()`, `messages("my chat")`, `context(session, turn=3)`.
+
+Each takes a session as object, id or title; `None` means all sessions, or the current one where only one makes sense.
+Each reads the file by itself, read-only and on one snapshot, so it is safe while sessions write. Columns, their order
+and their dtypes are always the same, also when there are no rows: nullable integers, floats and booleans, `string`,
+`category`, and times as `datetime64[us, UTC]`.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mnesis import InputError, MnesisSession, NotFound, StoreError
+from mnesis_jupyter.current import CURRENT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+type SessionLike = MnesisSession | str | None
+
+_INT, _FLOAT, _BOOL, _TEXT, _CATEGORY, _TIME = (
+    "Int64",
+    "Float64",
+    "boolean",
+    "string",
+    "category",
+    "datetime64[us, UTC]",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One view: a query with a place for its conditions, its key, and its columns with their dtypes."""
+
+    query: str
+    index: tuple[str, ...]
+    columns: Mapping[str, str]
+    order: str
+
+
+_SESSIONS = _Frame(
+    """
+    SELECT s.id AS session_id, s.title, s.model, s.agent, s.system_prompt, s.parent_id, s.forked_from, s.forked_turn,
+        count(t.id) AS turns, coalesce(sum(t.input_tokens), 0) AS input_tokens,
+        coalesce(sum(t.output_tokens), 0) AS output_tokens, sum(t.cost) AS cost,
+        s.created_at, max(coalesce(t.finished_at, t.opened_at)) AS last_turn_at
+    FROM session s LEFT JOIN turn t ON t.session_id = s.id {where} GROUP BY s.id
+    """,
+    ("session_id",),
+    {
+        "session_id": _TEXT,
+        "title": _TEXT,
+        "model": _CATEGORY,
+        "agent": _CATEGORY,
+        "system_prompt": _TEXT,
+        "parent_id": _TEXT,
+        "forked_from": _TEXT,
+        "forked_turn": _INT,
+        "turns": _INT,
+        "input_tokens": _INT,
+        "output_tokens": _INT,
+        "cost": _FLOAT,
+        "created_at": _TIME,
+        "last_turn_at": _TIME,
+    },
+    "s.created_at, s.id",
+)
+
+_TURNS = _Frame(
+    """
+    SELECT t.session_id, t.idx AS turn, t.state, t.model, t.window_tokens, t.system_tokens, t.summary_tokens,
+        t.message_tokens, t.tool_tokens, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens,
+        t.total_tokens, t.cost, t.finish_reason, t.error_kind, t.error, t.recorded, t.origin, t.request_hash,
+        t.id AS turn_id, t.opened_at, t.finished_at, (t.finished_at - t.opened_at) / 1e6 AS seconds
+    FROM turn t {where}
+    """,
+    ("session_id", "turn"),
+    {
+        "session_id": _TEXT,
+        "turn": _INT,
+        "state": _CATEGORY,
+        "model": _CATEGORY,
+        **dict.fromkeys(("window_tokens", "system_tokens", "summary_tokens", "message_tokens", "tool_tokens"), _INT),
+        **dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), _INT),
+        "total_tokens": _INT,
+        "cost": _FLOAT,
+        "finish_reason": _CATEGORY,
+        "error_kind": _CATEGORY,
+        "error": _TEXT,
+        "recorded": _BOOL,
+        "origin": _TEXT,
+        "request_hash": _TEXT,
+        "turn_id": _TEXT,
+        "opened_at": _TIME,
+        "finished_at": _TIME,
+        "seconds": _FLOAT,
+    },
+    "t.session_id, t.idx",
+)
+
+# Before SQLite 3.44 group_concat has no ORDER BY of its own.
+_TEXT_OF_MESSAGE = """(
+    SELECT group_concat(text, char(10, 10))
+    FROM (SELECT p.text FROM part p WHERE p.message_id = m.id AND p.type = 'text' ORDER BY p.idx)
+)"""
+
+_MESSAGES = _Frame(
+    """
+    SELECT m.session_id, m.seq, m.turn, m.role, m.tokens,
+        {text} AS text,
+        (SELECT count(*) FROM part p WHERE p.message_id = m.id) AS parts, m.partial, m.id AS message_id, m.created_at
+    FROM message m {where}
+    """,
+    ("session_id", "seq"),
+    {
+        "session_id": _TEXT,
+        "seq": _INT,
+        "turn": _INT,
+        "role": _CATEGORY,
+        "tokens": _INT,
+        "text": _TEXT,
+        "parts": _INT,
+        "partial": _BOOL,
+        "message_id": _TEXT,
+        "created_at": _TIME,
+    },
+    "m.session_id, m.seq",
+)
+
+_PARTS = _Frame(
+    """
+    SELECT m.session_id, m.seq, p.idx AS part, m.turn, m.role, p.type, p.tokens + p.output_tokens AS tokens, p.text,
+        p.data ->> '$.tool_name' AS tool_name, p.data ->> '$.tool_call_id' AS tool_call_id,
+        CASE p.type WHEN 'tool' THEN coalesce(p.data ->> '$.status', 'pending') END AS status,
+        p.data, p.id AS part_id, m.id AS message_id
+    FROM part p JOIN message m ON m.id = p.message_id {where}
+    """,
+    ("session_id", "seq", "part"),
+    {
+        "session_id": _TEXT,
+        "seq": _INT,
+        "part": _INT,
+        "turn": _INT,
+        "role": _CATEGORY,
+        "type": _CATEGORY,
+        "tokens": _INT,
+        "text": _TEXT,
+        "tool_name": _TEXT,
+        "tool_call_id": _TEXT,
+        "status": _CATEGORY,
+        "data": _TEXT,
+        "part_id": _TEXT,
+        "message_id": _TEXT,
+    },
+    "m.session_id, m.seq, p.idx",
+)
+
+_EVENTS = _Frame(
+    """
+    SELECT e.session_id, e.seq, e.type AS event, e.turn, e.payload, e.id AS event_id, e.created_at FROM event e {where}
+    """,
+    ("session_id", "seq"),
+    {
+        "session_id": _TEXT,
+        "seq": _INT,
+        "event": _CATEGORY,
+        "turn": _INT,
+        "payload": _TEXT,
+        "event_id": _TEXT,
+        "created_at": _TIME,
+    },
+    "e.session_id, e.seq",
+)
+
+# The system prompt stands first; it is not a stored item of the window. The current window is that of the newest view.
+_CONTEXT = _Frame(
+    """
+    WITH target AS (
+        SELECT s.id AS session_id, coalesce(t.system_prompt, s.system_prompt) AS system_prompt,
+            coalesce(t.system_tokens, s.system_tokens) AS system_tokens,
+            coalesce(t.view, (SELECT max(version) FROM view v WHERE v.session_id = s.id), -1) AS view
+        FROM session s LEFT JOIN turn t ON t.session_id = s.id AND t.idx = :turn WHERE s.id = :session
+    ), item AS (
+        SELECT -1 AS pos, 'system' AS kind, 'system' AS id, NULL AS turn, system_tokens AS tokens,
+            system_prompt AS text, NULL AS born_view FROM target WHERE system_prompt <> ''
+        UNION ALL
+        SELECT c.pos, coalesce(m.role, c.kind), c.ref, m.turn, c.tokens,
+            {text}, c.born_view
+        FROM target JOIN context_item c ON c.session_id = target.session_id
+            AND c.born_view <= target.view AND (c.died_view IS NULL OR c.died_view > target.view)
+        LEFT JOIN message m ON c.kind = 'message' AND m.id = c.ref
+    )
+    SELECT row_number() OVER (ORDER BY pos) - 1 AS pos, kind, id, turn, tokens,
+        sum(tokens) OVER (ORDER BY pos) AS tokens_so_far, text, born_view FROM item
+    """,
+    ("pos",),
+    {
+        "pos": _INT,
+        "kind": _CATEGORY,
+        "id": _TEXT,
+        "turn": _INT,
+        "tokens": _INT,
+        "tokens_so_far": _INT,
+        "text": _TEXT,
+        "born_view": _INT,
+    },
+    "pos",
+)
+
+
+# -- the public views ---------------------------------------------------------------------------------------------
+
+
+def sessions(session: SessionLike = None, *, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row a session: title, model, what it has used. Key: `session_id`."""
+    return _view(_SESSIONS, "s.id", session, db)
+
+
+def turns(session: SessionLike = None, *, state: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row a turn: state, window by kind as it was sent, usage, cost, error. Key: `session_id`, `turn`."""
+    return _view(_TURNS, "t.session_id", session, db, {"t.state": state})
+
+
+def messages(session: SessionLike = None, *, role: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row a message of the log, its text parts joined. Key: `session_id`, `seq`."""
+    return _view(_MESSAGES, "m.session_id", session, db, {"m.role": role})
+
+
+def parts(session: SessionLike = None, *, type: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row a part; `data` is JSON: what a part has beside its text. Key: `session_id`, `seq`, `part`."""
+    return _view(_PARTS, "m.session_id", session, db, {"p.type": type})
+
+
+def events(session: SessionLike = None, *, event: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row an event, `payload` as JSON. Key: `session_id`, `seq`."""
+    return _view(_EVENTS, "e.session_id", session, db, {"e.type": event})
+
+
+def context(session: SessionLike = None, turn: int | None = None, *, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row for each message or summary of a window, in its order: the current one, or a past turn's as it was sent.
+
+    Without `session`, of the current one. Key: `pos`. The sum of `tokens` is the window's size.
+    Raises `NotFound` for a turn that is not there.
+    """
+    if session is None and db is None:
+        session = CURRENT.session
+    if session is None:
+        raise InputError("there is no current session to show the window of; name one, as in context('my chat')")
+    path, id = _scope(session, db)
+    if turn is not None and not rows(path, "SELECT 1 FROM turn WHERE session_id = ? AND idx = ?", (id, turn)):
+        raise NotFound("turn", str(turn), f"session {id} does not have it; turns count from 0")
+    return _read(_CONTEXT, path, "", {"session": id, "turn": turn})
+
+
+# -- plain rows ---------------------------------------------------------------------------------------------------
+
+
+def store() -> Path:
+    """The file that this kernel's new sessions go to, and that is read where no `db` is given."""
+    return CURRENT.store
+
+
+def find_session(name: str, path: Path) -> str | None:
+    """The id of a session named by id or title; of several with one title, the newest."""
+    query = (
+        "SELECT id FROM session WHERE id = :name OR title = :name ORDER BY id = :name DESC, created_at DESC, id DESC"
+    )
+    found = rows(path, f"{query} LIMIT 1", {"name": name})
+    return found[0][0] if found else None
+
+
+def listing(path: Path, count: int) -> list[tuple[str, str | None, str, int, int, str]]:
+    """Of the newest sessions: id, title, model, turns, billed tokens, time of creation (UTC)."""
+    query = """
+        SELECT s.id, s.title, s.model, count(t.id), coalesce(sum(t.total_tokens), 0),
+            strftime('%Y-%m-%d %H:%M', s.created_at / 1000000, 'unixepoch')
+        FROM session s LEFT JOIN turn t ON t.session_id = s.id
+        GROUP BY s.id ORDER BY s.created_at DESC, s.id DESC LIMIT ?
+    """
+    return rows(path, query, (count,))
+
+
+def rows(path: Path, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    """What a query finds. Nothing where there is no file yet: the first session makes it."""
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=30)) as connection:
+            return connection.execute(query, parameters).fetchall()
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path} cannot be read as a store of mnesis ({error}); check db") from error
+
+
+# -- from rows to frames ------------------------------------------------------------------------------------------
+
+
+def _view(
+    frame: _Frame,
+    session_column: str,
+    session: SessionLike,
+    db: str | Path | None,
+    filters: Mapping[str, str | None] | None = None,
+) -> "pd.DataFrame":
+    path, id = _scope(session, db)
+    wanted = {column: value for column, value in {session_column: id, **(filters or {})}.items() if value is not None}
+    where = " AND ".join(f"{column} = ?" for column in wanted)
+    return _read(frame, path, f"WHERE {where}" if where else "", tuple(wanted.values()))
+
+
+def _scope(session: SessionLike, db: str | Path | None) -> tuple[Path, str | None]:
+    """The file to read, and the id of the session if it is about one."""
+    if db is not None and not Path(db).expanduser().exists():
+        raise NotFound("store", str(db), "there is no such file; check db")
+    if isinstance(session, MnesisSession):
+        if session.db_path is None:
+            raise InputError("this session is kept in memory, which only it can read; give it a db_path")
+        return session.db_path, session.id
+    path = CURRENT.store if db is None else Path(db).expanduser()
+    if session is None:
+        return path, None
+    if not isinstance(session, str):
+        raise InputError(f"session={session!r} is not a session; give the object, its id or its title")
+    id = find_session(session, path)
+    if id is None:
+        raise NotFound("session", session, f"{path} has none of this id or title; frames.sessions() lists them")
+    return path, id
+
+
+def _read(frame: _Frame, path: Path, where: str, parameters: Sequence[Any] | Mapping[str, Any]) -> "pd.DataFrame":
+    """The one way from the store to a DataFrame: each column is built with its dtype, never guessed."""
+    import pandas as pd
+
+    query = f"{frame.query.format(where=where, text=_TEXT_OF_MESSAGE)} ORDER BY {frame.order}"
+    found = rows(path, query, parameters)
+    columns = zip(*found, strict=True) if found else ((),) * len(frame.columns)
+    series = {
+        name: _column(values, dtype) for (name, dtype), values in zip(frame.columns.items(), columns, strict=True)
+    }
+    return pd.DataFrame(series).set_index(list(frame.index))
+
+
+def _column(values: Sequence[Any], dtype: str) -> "pd.Series[Any]":
+    import numpy as np
+    import pandas as pd
+
+    if dtype == _TIME:  # by numpy: pandas would go through nanoseconds, and through floats where one is missing
+        return pd.Series(np.array(values, dtype="datetime64[us]")).dt.tz_localize("UTC")
+    return pd.Series(list(values), dtype=dtype)

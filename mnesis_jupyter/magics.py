@@ -1,0 +1,73 @@
+"""`%mnesis` and `%%mnesis`: parse, dispatch, show. No logic.
+
+Everything behind is imported when a magic first runs, so that `%load_ext` is quick.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from IPython import get_ipython
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+
+
+@magics_class
+class MnesisMagics(Magics):
+    """The magics of this extension."""
+
+    @no_var_expand
+    @line_cell_magic
+    def mnesis(self, line: str, cell: str | None = None) -> Any:
+        """Talk to a language model in a session that forgets nothing, and see what it sees.
+
+        A message, and the reply below it:
+
+            %%mnesis [-s SESSION] [-m MODEL] [--system TEXT] [-o VAR] [--raw] [--dry-run]
+            What does {{ name }} mean?
+
+        The session, and what is in it:
+
+            %mnesis new [TITLE] [-m MODEL] [--system TEXT] [--window TOKENS]
+            %mnesis use | load | close SESSION
+            %mnesis sessions
+            %mnesis context [TURN]
+            %mnesis budget | messages | events [SESSION]
+            %mnesis help [SUBCOMMAND]
+            %mnesis debug
+
+        `%mnesis help` explains each; the same as DataFrames: `from mnesis_jupyter import frames`.
+        """
+        from mnesis_jupyter import chat, commands
+        from mnesis_jupyter.arguments import split
+        from mnesis_jupyter.interpolation import interpolate
+        from mnesis_jupyter.output import show
+        from mnesis_jupyter.state import state
+
+        shell = get_ipython()
+        with _told():
+            if cell is not None:
+                return chat.run(state(), shell, chat.parser().read(split(line)), cell)
+            show(commands.run(state(), split(interpolate(line, shell.user_ns))))
+        return None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of ours as one line and a hint; the cell fails all the same. Help that was asked for is shown."""
+    from mnesis import MnesisError
+    from mnesis_jupyter.arguments import UsageShown
+    from mnesis_jupyter.output import hint_for, in_one_line, preformatted, show
+    from mnesis_jupyter.state import state
+
+    try:
+        yield
+    except UsageShown as usage:
+        show(preformatted(str(usage)))
+    except KeyboardInterrupt as interrupt:
+        if not hasattr(interrupt, "_render_traceback_"):
+            in_one_line(interrupt, "stopped; the next cell works")
+        raise
+    except MnesisError as error:
+        state().error = error
+        in_one_line(error, hint=hint_for(error))
+        raise

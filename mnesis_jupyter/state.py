@@ -1,0 +1,155 @@
+"""The sessions of this kernel: which are open, which one is current, where they are kept."""
+
+import asyncio
+import atexit
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from mnesis import Database, InputError, MnesisSession, NotFound, StoreConfig
+from mnesis_jupyter import frames
+from mnesis_jupyter.bridge import Bridge
+from mnesis_jupyter.current import CURRENT
+
+_GOODBYE = 3.0
+"""Seconds that open sessions have to finish their turns when the kernel ends."""
+
+
+class State:
+    """Opens sessions on the bridge's loop and keeps them. Each file is opened once, and shared by its sessions."""
+
+    def __init__(self) -> None:
+        self.bridge = Bridge()
+        self.error: BaseException | None = None
+        """What the last magic that failed ran into."""
+        self.introduced = False
+        """Whether a cell has said which model answers."""
+        self._stores: dict[Path, Database] = {}
+        self._sessions: dict[str, MnesisSession] = {}
+        atexit.register(self._say_goodbye)
+
+    @property
+    def sessions(self) -> tuple[MnesisSession, ...]:
+        """Those that are open, in the order of opening."""
+        return tuple(self._sessions.values())
+
+    # -- opening ----------------------------------------------------------------------------------------------------
+
+    def create(self, *, model: str | None = None, **options: Any) -> MnesisSession:
+        """A new session, current from now on. `options` as for `MnesisSession.create`."""
+
+        async def create() -> MnesisSession:
+            pool = await self._store(CURRENT.store)
+            return await MnesisSession.create(model=model or CURRENT.model, pool=pool, **options)
+
+        return self._opened(self.bridge.call(create))
+
+    def load(self, name: str, *, db: Path | None = None, **options: Any) -> MnesisSession:
+        """A stored session by id or title, current from now on. One that is open already is not opened again."""
+        path = (db or CURRENT.store).expanduser().absolute()
+        id = frames.find_session(name, path)
+        if id is None:
+            raise NotFound("session", name, f"{path} has none of this id or title")
+
+        async def load() -> MnesisSession:
+            return await MnesisSession.load(id, pool=await self._store(path), **options)
+
+        return self.use(self._sessions[id]) if id in self._sessions else self._opened(self.bridge.call(load))
+
+    def find(self, name: str) -> MnesisSession | None:
+        """A session by id or title: among the open ones, else from the store. `None` where there is none."""
+        for session in reversed(self._sessions.values()):
+            if name in (session.id, session.title):
+                return session
+        return self.load(name) if frames.find_session(name, CURRENT.store) else None
+
+    def use(self, session: MnesisSession) -> MnesisSession:
+        """Make a session that is open here the current one."""
+        CURRENT.session = session
+        return session
+
+    def adopt(self, session: MnesisSession, **options: Any) -> MnesisSession:
+        """Make somebody's own session current. Where it lives on another loop, it is opened a second time here."""
+        if self._sessions.get(session.id) is session:
+            return self.use(session)
+        if session.db_path is None:
+            raise InputError("a session kept in memory lives on its own loop only; open it with open_session() instead")
+        return self.load(session.id, db=session.db_path, **options)
+
+    def _opened(self, session: MnesisSession) -> MnesisSession:
+        self._sessions[session.id] = session
+        return self.use(session)
+
+    async def _store(self, path: Path) -> Database:
+        if path not in self._stores:
+            self._stores[path] = await Database.open(StoreConfig(db_path=path))
+        return self._stores[path]
+
+    # -- closing ----------------------------------------------------------------------------------------------------
+
+    def close_session(self, session: MnesisSession) -> None:
+        """Close one session. It stays in the store."""
+        self.bridge.call(session.close)
+        self._sessions.pop(session.id, None)
+        if CURRENT.session is session:
+            CURRENT.session = None
+
+    def close(self) -> None:
+        """Close all sessions and files, and end the loop. What does not end in time is cancelled."""
+        atexit.unregister(self._say_goodbye)
+        self._say_goodbye()
+        self.bridge.close()
+
+    def _say_goodbye(self) -> None:
+        # At exit this is all: the loop cannot be ended any more, as that takes a new thread, and its own is a daemon.
+        CURRENT.session = None
+        self.bridge.call(self._close_all)
+
+    async def _close_all(self) -> None:
+        with contextlib.suppress(TimeoutError):  # nothing is lost: the next load marks a turn cut off as aborted
+            async with asyncio.timeout(_GOODBYE):
+                await asyncio.gather(*(session.close() for session in self.sessions), return_exceptions=True)
+                await asyncio.gather(*(store.close() for store in self._stores.values()), return_exceptions=True)
+
+
+_state: State | None = None
+
+
+def state() -> State:
+    """The state of this process, made when it is first needed."""
+    global _state  # noqa: PLW0603  # a kernel is one
+    _state = _state or State()
+    return _state
+
+
+def shut_down() -> None:
+    """Close everything that was opened; a later `state()` begins anew."""
+    global _state
+    _state, ending = None, _state
+    if ending is not None:
+        ending.close()
+
+
+# -- for cells of plain Python ----------------------------------------------------------------------------------------
+
+
+def open_session(*, model: str | None = None, **options: Any) -> MnesisSession:
+    """A new session of this kernel, current from now on, for `%%mnesis` cells and for you.
+
+    Without `model` it is the kernel's default. `options` as for `MnesisSession.create`: `title`, `llm`, `config`, ….
+    It lives on the engine's own loop: talk to it through `%%mnesis`; for `await` in a cell open one yourself.
+    """
+    return state().create(model=model, **options)
+
+
+def use(session: MnesisSession | str, **options: Any) -> MnesisSession:
+    """Make a session current: an object (also one you opened yourself), an id or a title.
+
+    `options` (`llm`, `config`) as for `MnesisSession.load`, where it has to be opened first.
+    """
+    if isinstance(session, MnesisSession):
+        return state().adopt(session, **options)
+    found = state().find(session)
+    if found is None:
+        raise NotFound("session", session, f"{CURRENT.store} has none of this id or title")
+    return state().use(found)

@@ -1,0 +1,228 @@
+"""The store as DataFrames."""
+
+import sqlite3
+import threading
+
+import pandas as pd
+import pytest
+
+from mnesis import InputError, MnesisSession, NotFound, StoreError, TextPart, ToolPart, ToolStatus
+from mnesis.errors import Unavailable
+from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis_jupyter import frames
+from mnesis_jupyter.current import CURRENT
+
+VIEWS = {
+    "sessions": (
+        ["session_id"],
+        "title model agent system_prompt parent_id forked_from forked_turn turns input_tokens output_tokens cost "
+        "created_at last_turn_at",
+        "string category category string string string Int64 Int64 Int64 Int64 Float64 time time",
+    ),
+    "turns": (
+        ["session_id", "turn"],
+        "state model window_tokens system_tokens summary_tokens message_tokens tool_tokens input_tokens output_tokens "
+        "cache_read_tokens cache_write_tokens total_tokens cost finish_reason error_kind error recorded origin "
+        "request_hash turn_id opened_at finished_at seconds",
+        "category category Int64 Int64 Int64 Int64 Int64 Int64 Int64 Int64 Int64 Int64 Float64 category category "
+        "string boolean string string string time time Float64",
+    ),
+    "messages": (
+        ["session_id", "seq"],
+        "turn role tokens text parts partial message_id created_at",
+        "Int64 category Int64 string Int64 boolean string time",
+    ),
+    "parts": (
+        ["session_id", "seq", "part"],
+        "turn role type tokens text tool_name tool_call_id status data part_id message_id",
+        "Int64 category category Int64 string string string category string string string",
+    ),
+    "events": (
+        ["session_id", "seq"],
+        "event turn payload event_id created_at",
+        "category Int64 string string time",
+    ),
+    "context": (
+        ["pos"],
+        "kind id turn tokens tokens_so_far text born_view",
+        "category string Int64 Int64 Int64 string Int64",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def store(store_path, monkeypatch):
+    monkeypatch.setenv("MNESIS_DB", str(store_path))
+    CURRENT.configure(None)
+    yield store_path
+    CURRENT.configure(None)
+
+
+async def talk(store, title="talk", turns=3):
+    """A session with a committed, a failed and a recorded turn."""
+    provider = ScriptedProvider(["Hello.", Reply("Half", then=Unavailable("down")), *["More."] * turns])
+    session = await MnesisSession.create(model="test/scripted", llm=provider, db_path=store, title=title)
+    async with session:
+        await session.send("Hi.")
+        with pytest.raises(Unavailable):
+            await session.send("Hi again.")
+        call = ToolPart(
+            tool_name="look",
+            tool_call_id="call_1",
+            input={"at": "it"},
+            output="It is blue.",
+            status=ToolStatus.COMPLETED,
+        )
+        await session.record([TextPart(text="One."), TextPart(text="Two.")], [call, TextPart(text="Blue.")])
+        for _ in range(turns):
+            await session.send("More?")
+        window = await session.context()
+    return session, window
+
+
+def dtypes(frame):
+    return " ".join("time" if str(dtype) == "datetime64[us, UTC]" else str(dtype) for dtype in frame.dtypes)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("full", [False, True], ids=["empty", "full"])
+async def test_each_view_has_its_index_columns_and_dtypes_with_and_without_rows(name, full, store):
+    index, columns, types = VIEWS[name]
+    if full:
+        session, _ = await talk(store)
+        frame = getattr(frames, name)(session.id)
+    elif name == "context":
+        async with MnesisSession.open(model="offline/quote", db_path=store, system_prompt="") as session:
+            frame = frames.context(session)
+    else:
+        frame = getattr(frames, name)()
+    assert frame.empty is not full
+    assert list(frame.index.names) == index
+    assert " ".join(frame.columns) == columns
+    assert dtypes(frame) == types
+    assert frame.index.is_unique
+
+
+async def test_sessions_count_their_turns_and_tokens(store):
+    session, _ = await talk(store)
+    await talk(store, "other", turns=0)
+    frame = frames.sessions()
+    assert frame["title"].tolist() == ["talk", "other"]
+    assert frame["turns"].tolist() == [6, 3]
+    assert frame.loc[session.id, "input_tokens"] == session.token_usage.input
+    assert frame.loc[session.id, "created_at"] <= pd.Timestamp.now("UTC")
+
+
+async def test_turns_tell_how_each_ended(store):
+    session, _ = await talk(store)
+    frame = frames.turns(session)
+    assert frame["state"].tolist() == ["committed", "failed", *["committed"] * 4]
+    assert frame["error_kind"].iloc[1] == "Unavailable"
+    assert frame["recorded"].tolist() == [False, False, True, False, False, False]
+    assert frame["window_tokens"].tolist() == [turn.context_tokens.total for turn in session.history()]
+    assert frame["input_tokens"].isna().tolist() == [False, True, False, False, False, False]
+    assert frames.turns(session, state="failed").index.get_level_values("turn").tolist() == [1]
+
+
+async def test_messages_join_their_text_parts_and_mark_partial_replies(store):
+    session, _ = await talk(store)
+    frame = frames.messages(session)
+    assert frame["text"].tolist()[:6] == ["Hi.", "Hello.", "Hi again.", "Half", "One.\n\nTwo.", "Blue."]
+    assert frame["partial"].tolist()[:4] == [False, False, False, True]
+    assert frame.index.get_level_values("seq").tolist() == list(range(12))
+    assert set(frames.messages(session, role="user")["role"]) == {"user"}
+
+
+async def test_parts_tell_what_tools_were_called(store):
+    session, _ = await talk(store)
+    (tool,) = frames.parts(session, type="tool").to_dict("records")
+    assert (tool["tool_name"], tool["tool_call_id"], tool["status"]) == ("look", "call_1", "completed")
+    assert tool["tokens"] > 0
+
+
+async def test_the_context_adds_up_to_the_window_now_and_in_each_past_turn(store):
+    session, window = await talk(store)
+    now = frames.context(session)
+    assert now["tokens"].sum() == window.size == now["tokens_so_far"].iloc[-1]
+    assert now["kind"].iloc[0] == "system"
+    for turn in session.history():
+        past = frames.context(session, turn.turn_index)
+        assert past["tokens"].sum() == turn.context_tokens.total
+        assert past["kind"].iloc[-1] == "user"
+
+
+async def test_a_system_prompt_of_one_turn_is_in_the_window_of_that_turn(store):
+    async with MnesisSession.open(model="offline/quote", db_path=store) as session:
+        await session.send("Hi.", system_prompt="Only this once.")
+        assert frames.context(session, 0)["text"].iloc[0] == "Only this once."
+        assert frames.context(session)["text"].iloc[0] == session.system_prompt
+
+
+async def test_a_session_is_named_by_object_id_title_or_not_at_all(store, tmp_path):
+    session, _ = await talk(store)
+    other, _ = await talk(tmp_path / "other.db", "other", turns=0)
+    assert len(frames.turns(session)) == len(frames.turns(session.id)) == len(frames.turns("talk")) == 6
+    assert len(frames.turns()) == 6
+    assert len(frames.turns(other)) == len(frames.turns("other", db=tmp_path / "other.db")) == 3
+
+
+async def test_events_come_with_their_payload_and_can_be_asked_for_by_name(store):
+    session, _ = await talk(store)
+    frame = frames.events(session, event="turn.failed")
+    assert len(frame) == 1
+    assert "Unavailable" in frame["payload"].iloc[0]
+
+
+async def test_what_is_not_there_is_named(store, tmp_path):
+    await talk(store, turns=0)
+    with pytest.raises(NotFound, match="nobody"):
+        frames.turns("nobody")
+    with pytest.raises(NotFound, match="turn"):
+        frames.context("talk", 99)
+    with pytest.raises(NotFound, match=r"missing\.db"):
+        frames.turns(db=tmp_path / "missing.db")
+    with pytest.raises(InputError, match="no current session"):
+        frames.context()
+    with pytest.raises(InputError, match="not a session"):
+        frames.turns(3)  # type: ignore[arg-type]
+    async with MnesisSession.open(model="offline/quote", db_path=":memory:") as session:
+        with pytest.raises(InputError, match="in memory"):
+            frames.turns(session)
+    (tmp_path / "noise.db").write_text("not a database, " * 100)
+    with pytest.raises(StoreError, match=r"noise\.db"):
+        frames.turns(db=tmp_path / "noise.db")
+    assert not (tmp_path / "missing.db").exists()
+
+
+async def test_frames_can_be_read_while_a_session_writes(store):
+    await talk(store, turns=0)
+    stop, errors = threading.Event(), []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                frame = frames.messages("busy") if frames.find_session("busy", store) else frames.messages()
+                assert frame["text"].notna().all()
+            except Exception as error:  # noqa: BLE001  # a thread's edge
+                errors.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    async with MnesisSession.open(
+        model="test/scripted", llm=ScriptedProvider(["ok"], cycle=True), db_path=store, title="busy"
+    ) as session:
+        for number in range(50):
+            await session.send(f"number {number}")
+    stop.set()
+    thread.join()
+    assert errors == []
+    assert len(frames.messages("busy")) == 100
+
+
+async def test_frames_never_write(store):
+    await talk(store, turns=0)
+    with pytest.raises(StoreError, match="readonly"):
+        frames.rows(store, "DELETE FROM event")
+    with sqlite3.connect(store) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()

@@ -1,0 +1,176 @@
+"""What only a real kernel can show: interrupts, its end, two of them on one store, the cell that caused a turn."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+from mnesis_jupyter import frames
+
+SLOW_SESSION = """
+import mnesis_jupyter
+from mnesis.llm.scripted import Reply, ScriptedProvider
+
+slow = Reply("word " * 500, delay=0.02)
+session = mnesis_jupyter.open_session(model="test/slow", llm=ScriptedProvider([slow, "Whole."]), title="slow")
+"""
+
+
+@dataclass
+class Ran:
+    """What a cell did."""
+
+    reply: dict[str, Any]
+    displays: list[dict[str, Any]] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        """The last version of what was displayed."""
+        return self.displays[-1]["text/plain"] if self.displays else ""
+
+
+class Kernel:
+    """A kernel, spoken to as a front end does."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+
+    def send(self, source: str, **metadata: Any) -> str:
+        """Have a cell run, without waiting for it."""
+        content = {"code": source, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": False}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.client.shell_channel.send(message)
+        id: str = message["header"]["msg_id"]
+        return id
+
+    def finish(self, id: str, interrupt_after: int = 0) -> Ran:
+        """Wait for the end of a cell; press Stop after so many displays."""
+        ran = Ran({})
+        while True:
+            message = self.client.get_iopub_msg(timeout=60)
+            if message["parent_header"].get("msg_id") != id:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind in ("display_data", "update_display_data"):
+                ran.displays.append(content["data"])
+                if len(ran.displays) == interrupt_after:
+                    self.manager.interrupt_kernel()
+            elif kind == "error":
+                ran.error = "\n".join(content["traceback"])
+            elif kind == "status" and content["execution_state"] == "idle":
+                break
+        while (message := self.client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != id:
+            pass
+        ran.reply = message["content"]
+        return ran
+
+    def shut_down(self) -> int:
+        """Ask the kernel to end, as a front end does, and wait for its process. Returns the exit code."""
+        provisioner: Any = self.manager.provisioner
+        self.client.shutdown()
+        code: int = provisioner.process.wait(timeout=20)
+        return code
+
+    def __call__(self, source: str, **metadata: Any) -> Ran:
+        """Run a cell that must not fail."""
+        ran = self.finish(self.send(source, **metadata))
+        assert ran.reply["status"] == "ok", ran.error
+        return ran
+
+
+@contextlib.contextmanager
+def kernel() -> Iterator[Kernel]:
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env=os.environ | {"JUPYTER_PLATFORM_DIRS": "1"})
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        running = Kernel(manager, client)
+        running("%load_ext mnesis_jupyter")
+        yield running
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(autouse=True)
+def store(store_path, monkeypatch):
+    monkeypatch.setenv("MNESIS_DB", str(store_path))
+    return store_path
+
+
+def test_stop_ends_the_reply_keeps_its_partial_text_and_the_next_cell_works(store):
+    with kernel() as run:
+        run(SLOW_SESSION)
+        ran = run.finish(run.send("%%mnesis\nGo on for long."), interrupt_after=4)
+        assert ran.reply["ename"] == "KeyboardInterrupt"
+        assert "was stopped" in ran.error
+        assert "Traceback" not in ran.error
+        assert "stopped: kept as partial" in ran.text
+        assert "Whole." in run("%%mnesis\nAnd now?").text
+    turns = frames.turns("slow", db=store)
+    assert turns["state"].tolist() == ["aborted", "committed"]
+    partial = frames.messages("slow", db=store).query("partial")["text"].item()
+    assert 0 < partial.count("word") < 500
+    assert partial.strip() in ran.text
+
+
+def test_a_long_reply_is_displayed_fifteen_times_a_second_at_most(store):
+    with kernel() as run:
+        run(SLOW_SESSION.replace("delay=0.02", "delay=0.002"))
+        began = time.monotonic()
+        ran = run("%%mnesis\nGo on for long.")
+        assert len(ran.displays) <= 15 * (time.monotonic() - began) + 4
+
+
+def test_a_kernel_that_is_shut_down_ends_by_itself_and_closes_its_sessions(store):
+    with kernel() as run:
+        run("%%mnesis -s one\nMy name is Ada.")
+        assert run.shut_down() == 0
+    assert frames.events("one", db=store)["event"].iloc[-1] == "session.closed"
+
+
+def test_a_kernel_that_is_shut_down_in_the_middle_of_a_turn_ends_too(store):
+    with kernel() as run:
+        run(SLOW_SESSION.replace("delay=0.02", "delay=1"))
+        run(
+            "from mnesis_jupyter.state import state\n"
+            "stream = state().bridge.stream(session.stream, 'Go on.')\n"
+            "next(stream).text"
+        )
+        assert run.shut_down() == 0
+    assert frames.messages("slow", db=store)["text"].iloc[0] == "Go on."
+
+
+def test_two_kernels_take_turns_in_one_session(store):
+    with kernel() as first, kernel() as second:
+        first("%%mnesis -s shared\nMy name is Ada.")
+        second("%%mnesis -s shared\nMy project is called Heron.")
+        assert "Heron" in first("%%mnesis\nWhat is my project called?").text
+        assert "Ada" in second("%%mnesis\nWhat is my name?").text
+    assert frames.turns("shared", db=store)["state"].tolist() == ["committed"] * 4
+
+
+def test_a_turn_remembers_the_cell_that_caused_it(store):
+    with kernel() as run:
+        run("%%mnesis -s one\nMy name is Ada.", cellId="a1b2c3")
+        run("%%mnesis\nMy name is Ada.")
+    origins = frames.turns("one", db=store)["origin"]
+    assert "a1b2c3" in origins.iloc[0]
+    assert origins.isna().tolist() == [False, True]
+
+
+def test_reloading_the_extension_in_a_kernel_begins_anew(store):
+    with kernel() as run:
+        run("%%mnesis -s one\nMy name is Ada.")
+        run("%reload_ext mnesis_jupyter")
+        assert "Ada" in run("%%mnesis -s one\nWhat is my name?").text
