@@ -5,6 +5,8 @@ async with MnesisSession.open(model="offline/quote") as session:
     print((await session.send("What's my name?")).text)
 """
 
+import logging
+
 from mnesis.errors import (
     Authentication,
     BadRequest,
@@ -56,6 +58,8 @@ from mnesis.models.message import (
 )
 from mnesis.session import MnesisSession
 from mnesis.store import Database
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the program sets up logging
 
 __version__ = "0.1.0"
 

@@ -61,8 +61,12 @@ def _check_encodable(parts: tuple[Part, ...], argument: str) -> None:
 
 def _json(value: object, where: str) -> str:
     try:
+        text = json.dumps(value, ensure_ascii=False)
+        _check_text(text, where)
         _ANY.dump_json(value)  # as the store will: it takes fewer levels than json does
-        return json.dumps(value, ensure_ascii=False)
+        return text
+    except InputError:
+        raise
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"{where} cannot be kept as JSON: {error}; give plain dicts, lists, texts and numbers"

@@ -375,7 +375,7 @@ class Ledger:
         if start == 0:
             self._usage = TokenUsage()
         self._turns[start:] = rows
-        self._usage = sum((row.usage for row in rows), self._usage)
+        self._usage += turns.usage_of(rows)
 
     # -- transactions -------------------------------------------------------------------------------------------
 

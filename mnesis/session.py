@@ -190,8 +190,7 @@ class MnesisSession:
         try:
             while self._tasks:
                 await asyncio.wait(self._tasks)
-            async with self._turn_lock:  # a `record` of somebody else's
-                await self._ledger.close()
+            await self._ledger.close()
         finally:
             if self._owns_db:
                 await self._db.close()
@@ -278,8 +277,7 @@ class MnesisSession:
         text_of(finish_reason, "finish_reason")
         if not isinstance(tokens, TokenUsage | None):
             raise InputError(f"tokens={describe_value(tokens)} is not a TokenUsage; give TokenUsage(input=…, output=…)")
-        async with self._exclusive():
-            return await self._latest(lambda: self._record(asked, answered, tokens, finish_reason))
+        return await self._spawn(self._recorded(asked, answered, tokens, finish_reason))
 
     # -- what is there ------------------------------------------------------------------------------------------
 
@@ -430,6 +428,12 @@ class MnesisSession:
             turn=turn.index,
             model=self.model,
         )
+
+    async def _recorded(
+        self, asked: tuple[Part, ...], answered: tuple[Part, ...], tokens: TokenUsage | None, finish_reason: str
+    ) -> RecordResult:
+        async with self._exclusive():
+            return await self._latest(lambda: self._record(asked, answered, tokens, finish_reason))
 
     async def _record(
         self, asked: tuple[Part, ...], answered: tuple[Part, ...], tokens: TokenUsage | None, finish_reason: str

@@ -1,7 +1,7 @@
 """A scripted provider that lets its pieces through one by one, when a test says so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from mnesis.llm.scripted import ScriptedProvider
@@ -24,7 +24,7 @@ class GatedProvider(ScriptedProvider):
         """Let everything through."""
         self.let(1_000)
 
-    async def stream(self, request: Any) -> AsyncIterator[Any]:
+    async def stream(self, request: Any) -> AsyncGenerator[Any]:
         self.asked.set()
         async for piece in super().stream(request):
             await self._gate.acquire()

@@ -1,9 +1,9 @@
 """Messages -> items -> window. Pure: no SQL, no clock, no network."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from typing import Self
 
 from mnesis.errors import ContextOverflow
@@ -48,14 +48,21 @@ class Fingerprint:
 
     def add(self, items: Iterable[ContextItem]) -> Self:
         """Take in what these items send."""
-        for item in items:
-            sent = (item.role, item.text, item.tool_call_id, item.tool_name)
-            self._hash.update(json.dumps(sent).encode() + b"\n")
+        lines = [
+            f"[{_quoted(item.role)}, {_quoted(item.text)}, {_quoted(item.tool_call_id)}, {_quoted(item.tool_name)}]\n"
+            for item in items
+        ]
+        self._hash.update("".join(lines).encode())
         return self
 
     def hexdigest(self) -> str:
         """The hash of all items so far."""
         return self._hash.hexdigest()
+
+
+def _quoted(text: str | None) -> str:
+    """What `json.dumps` makes of it, without what that costs for each item of a window."""
+    return "null" if text is None else encode_basestring_ascii(text)
 
 
 class LiveWindow:
@@ -69,11 +76,12 @@ class LiveWindow:
     def __init__(self, version: int, system: ContextItem | None, entries: Iterable[Entry]) -> None:
         self.version = version
         self.system = system
-        self._entries: list[Entry] = []
-        self._breakdown = ContextBreakdown.of([system] if system else [])
-        self._fingerprint = Fingerprint().add([system] if system else [])
-        for entry in entries:
-            self.append(entry, version)
+        self._entries = list(entries)
+        items = [system] if system else []
+        for entry in self._entries:
+            items.extend(entry.items)
+        self._breakdown = ContextBreakdown.of(items)
+        self._fingerprint = Fingerprint().add(items)
 
     @property
     def entries(self) -> Sequence[Entry]:

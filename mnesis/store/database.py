@@ -47,7 +47,11 @@ class Database:
             _prepare(path, create)
         connection = _Connection(lambda: _connect(path, config), iter_chunk_size=64)
         with _translated(path):
-            await connection
+            try:
+                await connection
+            except Exception:
+                await connection.ended()  # else its thread may report to an event loop that is closed by then
+                raise
         return cls(path, connection, config.connection_timeout)
 
     async def write[T](self, work: Work[T]) -> T:
@@ -96,6 +100,10 @@ class _Connection(aiosqlite.Connection):
         super().__init__(connector, iter_chunk_size)
         # A program that forgets to close its session must still be able to end; every commit is on disk already.
         self._thread.daemon = True
+
+    async def ended(self) -> None:
+        """Wait for the thread of a connection that could not be made."""
+        await asyncio.to_thread(self._thread.join)
 
     async def run[T](self, function: Callable[..., T], *arguments: Any) -> T:
         """Call `function(connection, *arguments)` on the connection's thread."""

@@ -2,10 +2,12 @@
 
 import asyncio
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from mnesis.errors import ReadOnly, SessionBusy
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 _POLL_SECONDS = 0.01
 
@@ -16,7 +18,7 @@ class SessionLock:
     def __init__(self, store: Path | None, session_id: str, in_turn: set[str]) -> None:
         self._session_id = session_id
         self._in_turn = in_turn
-        self._lock = None if store is None else FileLock(_lock_file(store, session_id), timeout=0)
+        self._lock = None if store is None else _file_lock(store, session_id)
 
     async def acquire(self, timeout: float) -> None:
         """Take the lock, waiting at most `timeout` seconds. Raises `SessionBusy`."""
@@ -32,6 +34,8 @@ class SessionLock:
             free = self._session_id not in self._in_turn
             self._in_turn.add(self._session_id)
             return free
+        from filelock import Timeout
+
         try:
             self._lock.acquire()
         except Timeout:
@@ -45,6 +49,13 @@ class SessionLock:
         if self._lock is not None:
             self._lock.release()
         self._in_turn.discard(self._session_id)
+
+
+def _file_lock(store: Path, session_id: str) -> "BaseFileLock":
+    # Imported here: it takes as long as all the rest of `import mnesis`.
+    from filelock import FileLock
+
+    return FileLock(_lock_file(store, session_id), timeout=0)
 
 
 def _lock_file(store: Path, session_id: str) -> Path:

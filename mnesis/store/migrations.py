@@ -124,7 +124,8 @@ CREATE TABLE context_item (
 CREATE INDEX context_item_alive ON context_item (session_id, pos) WHERE died_view IS NULL;
 CREATE INDEX context_item_ref ON context_item (ref);
 CREATE TRIGGER context_item_dies_once BEFORE UPDATE ON context_item
-    WHEN OLD.died_view IS NOT NULL OR NEW.born_view <> OLD.born_view OR NEW.ref <> OLD.ref OR NEW.pos <> OLD.pos
+    WHEN OLD.died_view IS NOT NULL OR NEW.session_id <> OLD.session_id OR NEW.pos <> OLD.pos
+        OR NEW.born_view <> OLD.born_view OR NEW.kind <> OLD.kind OR NEW.ref <> OLD.ref OR NEW.tokens <> OLD.tokens
     BEGIN SELECT RAISE(ABORT, 'a context item only dies, once'); END;
 
 CREATE TABLE event (

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from mnesis.errors import Corrupt
 from mnesis.events.payloads import PAYLOADS, EventRecord, MnesisEvent
 from mnesis.models.config import MnesisConfig
-from mnesis.models.message import Message, Part, TokenUsage
+from mnesis.models.message import Message, Part, TextPart, TokenUsage
 
 _PART: TypeAdapter[Part] = TypeAdapter(Part, config={"defer_build": True})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,18 +43,23 @@ def micros(moment: datetime) -> int:
 
 def moment(stored: int) -> datetime:
     """The time behind `micros`."""
-    return _EPOCH + timedelta(microseconds=stored)
+    try:
+        return _EPOCH + timedelta(microseconds=stored)
+    except OverflowError as error:
+        raise ValueError(f"{stored} is no time") from error
 
 
 def part_columns(part: Part) -> tuple[str, str | None, str | None]:
     """`type`, `text`, `data`: the text by itself, so that it can be searched; everything else as JSON."""
-    fields = part.model_dump(mode="json", exclude={"type", "text"}, exclude_defaults=True)
+    fields = part.model_dump(exclude={"type", "text"}, exclude_defaults=True)  # mode="json" would make inf a null
     return part.type, getattr(part, "text", None), json.dumps(fields) if fields else None
 
 
 def part_of(id: str, type: str, text: str | None, data: str | None) -> Part:
     """The part of a row. Raises `Corrupt`, naming the row."""
     try:
+        if type == "text" and text is not None and data is None:
+            return TextPart(text=text)  # nearly every part; finding out which model it is takes longer
         fields: dict[str, Any] = json.loads(data) if data else {}
         if text is not None:
             fields["text"] = text
@@ -90,7 +95,7 @@ def messages_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Message, tupl
                 tokens=head[7],
                 created_at=moment(head[8]),
             )
-        except ValidationError as error:
+        except ValueError as error:
             raise Corrupt("message", str(head[0]), _first_line(error)) from error
         yield message, sizes
 
@@ -100,9 +105,10 @@ def session_of(row: tuple[Any, ...]) -> SessionRow:
     *head, config, title, created_at = row
     try:
         settings = MnesisConfig.model_validate_json(config)
+        when = moment(created_at)
     except ValueError as error:
         raise Corrupt("session", str(row[0]), _first_line(error)) from error
-    values: list[Any] = [*head, settings, title, moment(created_at)]
+    values: list[Any] = [*head, settings, title, when]
     return SessionRow(*values)
 
 
@@ -112,11 +118,10 @@ def event_of(row: tuple[Any, ...]) -> EventRecord:
     try:
         event = MnesisEvent(type)
         value = PAYLOADS[event].model_validate_json(payload)
+        when = moment(created_at)
     except ValueError as error:
         raise Corrupt("event", id, _first_line(error)) from error
-    return EventRecord(
-        id=id, session_id=session_id, seq=seq, event=event, payload=value, turn=turn, created_at=moment(created_at)
-    )
+    return EventRecord(id=id, session_id=session_id, seq=seq, event=event, payload=value, turn=turn, created_at=when)
 
 
 def usage_columns(usage: TokenUsage) -> dict[str, int]:
@@ -134,13 +139,12 @@ def undecodable_row(cx: sqlite3.Connection) -> Corrupt:
     """The first row whose text is not UTF-8, after SQLite could not decode one."""
     cx.text_factory = bytes
     try:
-        for table in ("session", "turn", "message", "part", "event", "view", "context_item"):
-            for row in cx.execute(f"SELECT * FROM {table}"):
-                for value in row:
-                    try:
-                        _ = value.decode() if isinstance(value, bytes) else None
-                    except UnicodeDecodeError as error:
-                        return Corrupt(table, row[0].decode(errors="replace"), f"its text is not UTF-8: {error}")
+        for table in ("session", "turn", "message", "part", "event"):
+            for id, *values in cx.execute(f"SELECT id, * FROM {table}"):
+                try:
+                    _ = [value.decode() for value in values if isinstance(value, bytes)]
+                except UnicodeDecodeError as error:
+                    return Corrupt(table, id.decode(errors="replace"), f"its text is not UTF-8: {error}")
     finally:
         cx.text_factory = str
     return Corrupt("database", "text", "a text is not UTF-8")

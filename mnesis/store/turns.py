@@ -1,10 +1,10 @@
 """The `turn` table. A turn is opened once and finished once."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from mnesis.models.context import ContextBreakdown
 from mnesis.models.message import TokenUsage, TurnState
@@ -71,9 +71,11 @@ def open_turns(cx: sqlite3.Connection, session_id: str) -> list[tuple[str, int]]
     ).fetchall()
 
 
-@dataclass(frozen=True, slots=True)
-class TurnRow:
-    """What the engine reads back of a turn. Usage columns are `None` until it is finished."""
+class TurnRow(NamedTuple):
+    """What the engine reads back of a turn. Usage columns are `None` until it is finished.
+
+    A tuple, because loading a session makes one of every turn it ever had.
+    """
 
     idx: int
     state: str
@@ -117,7 +119,18 @@ class TurnRow:
         )
 
 
-_COLUMNS = ", ".join(TurnRow.__slots__)
+_COLUMNS = ", ".join(TurnRow._fields)
+
+
+def usage_of(rows: Iterable[TurnRow]) -> TokenUsage:
+    """What the provider counted over these turns: the sum of `TurnRow.usage`, made once and not per turn."""
+    input = output = cache_read = cache_write = total = 0
+    for row in rows:
+        asked, answered = row.input_tokens or 0, row.output_tokens or 0
+        input, output = input + asked, output + answered
+        cache_read, cache_write = cache_read + (row.cache_read_tokens or 0), cache_write + (row.cache_write_tokens or 0)
+        total += row.total_tokens or asked + answered
+    return TokenUsage(input=input, output=output, cache_read=cache_read, cache_write=cache_write, total=total)
 
 
 def read_turns(cx: sqlite3.Connection, session_id: str, since: int = 0) -> list[TurnRow]:
@@ -125,7 +138,7 @@ def read_turns(cx: sqlite3.Connection, session_id: str, since: int = 0) -> list[
     rows = cx.execute(
         f"SELECT {_COLUMNS} FROM turn WHERE session_id = ? AND idx >= ? ORDER BY idx", (session_id, since)
     )
-    return [TurnRow(*row) for row in rows]
+    return list(map(TurnRow._make, rows))
 
 
 def find_turn(cx: sqlite3.Connection, session_id: str, index: int) -> TurnRow | None:
