@@ -7,22 +7,25 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from mnesis.context.assembly import system_tokens
+from mnesis.compaction.compactor import Compactor, Reason
+from mnesis.compaction.summarize import Summarizer
+from mnesis.context.assembly import Preamble, system_tokens
 from mnesis.context.budget import share
 from mnesis.errors import ConfigError, InputError, SessionClosed, StoreError, describe_value
 from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.ids import kind_of, new_id
 from mnesis.intake import parts_of, text_of
-from mnesis.ledger import Ledger, OpenTurn, Outcome, Sent, StaleWindow, utc_now
-from mnesis.llm.base import Provider, Request
-from mnesis.llm.reply import ReplyBuilder
+from mnesis.ledger import Clock, Ledger, OpenTurn, Outcome, StaleWindow, utc_now
+from mnesis.llm.base import Finish, Provider, Request
+from mnesis.llm.reply import ReplyBuilder, Spent, chunks_of
 from mnesis.llm.select import limits_of, provider_for
 from mnesis.models.config import MnesisConfig
 from mnesis.models.context import Budget, ContextWindow, TurnSnapshot
 from mnesis.models.message import (
+    CompactionResult,
     Message,
     Part,
     RecordResult,
@@ -34,12 +37,17 @@ from mnesis.models.message import (
     TurnResult,
     TurnState,
 )
+from mnesis.models.recall import Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
+from mnesis.models.summary import Summary
+from mnesis.recall import Recall
 from mnesis.store import Database
 from mnesis.store.lock import SessionLock
 from mnesis.store.messages import NewMessage
 from mnesis.store.rows import SessionRow
 from mnesis.store.turns import NewTurn
 from mnesis.tokens import counter_for
+from mnesis.tools import Toolbox, run_calls
+from mnesis.tools.recall import recall_tools
 
 _log = logging.getLogger(__name__)
 
@@ -64,13 +72,18 @@ class MnesisSession:
     Make one with `open`, `create` or `load`. Its turns run one after the other, whoever asks for them.
     """
 
-    def __init__(self, db: Database, owns_db: bool, ledger: Ledger, provider: Provider, config: MnesisConfig) -> None:
+    def __init__(
+        self, db: Database, owns_db: bool, ledger: Ledger, providers: "_Providers", config: MnesisConfig
+    ) -> None:
         self._db = db
         self._owns_db = owns_db
         self._ledger = ledger
-        self._provider = provider
+        self._provider = providers.answers
         self._config = config
-        self._limits = limits_of(provider, ledger.row.model, config)
+        self._limits = limits_of(providers.answers, ledger.row.model, config)
+        self._compactor = _compactor(ledger, providers.summarises, config, self._budget)
+        self._recall = Recall(db, ledger, self._budget)
+        self._compaction_lock = asyncio.Lock()
         self._turn_lock = asyncio.Lock()
         self._process_lock = SessionLock(db.path, ledger.row.id, db.in_turn)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -92,11 +105,12 @@ class MnesisSession:
         pool: Database | None = None,
         llm: Provider | None = None,
         title: str | None = None,
+        clock: Clock = utc_now,
     ) -> AsyncIterator[Self]:
         """A new session for the length of a block: `async with MnesisSession.open(model=…) as session:`.
 
         `model` is a litellm model string, or "offline/quote". An empty `system_prompt` sends none. `llm` is a provider
-        to use instead of the model string's; `pool` an open store to share.
+        to use instead of the model string's; `pool` an open store to share. `clock` is for tests and replays.
         """
         session = await cls.create(
             model=model,
@@ -108,6 +122,7 @@ class MnesisSession:
             pool=pool,
             llm=llm,
             title=title,
+            clock=clock,
         )
         async with session:
             yield session
@@ -125,6 +140,7 @@ class MnesisSession:
         pool: Database | None = None,
         llm: Provider | None = None,
         title: str | None = None,
+        clock: Clock = utc_now,
     ) -> Self:
         """A new session, to be closed by `close()` or used with `async with`. Arguments as for `open`."""
         for value, argument in ((model, "model"), (system_prompt, "system_prompt"), (agent, "agent")):
@@ -133,7 +149,7 @@ class MnesisSession:
             if optional is not None:
                 text_of(optional, argument)
         config = _checked(config)
-        provider = llm or provider_for(model)
+        providers = _Providers.of(llm, model, config)
         counter = counter_for(model)
         row = SessionRow(
             id=new_id("sess"),
@@ -146,12 +162,12 @@ class MnesisSession:
             system_tokens=system_tokens(system_prompt, counter),
             config=config,
             title=title,
-            created_at=utc_now(),
+            created_at=clock(),
         )
 
         async def build(db: Database) -> Self:
-            ledger = await Ledger.create(db, row, counter, EventBus())
-            return cls(db, pool is None, ledger, provider, config)
+            ledger = await Ledger.create(db, row, counter, EventBus(), clock)
+            return cls(db, pool is None, ledger, providers, config)
 
         return await _built(build, config, db_path, pool, create=True)
 
@@ -164,19 +180,22 @@ class MnesisSession:
         pool: Database | None = None,
         *,
         llm: Provider | None = None,
+        clock: Clock = utc_now,
     ) -> Self:
         """Go on with a stored session: its log, window, usage, history and events are as they were.
 
         Without `config` it keeps the one it was created with. A turn that a dead process left open is marked aborted.
         Raises `SessionNotFoundError`, or `NotFound` where the store itself is not there; neither creates anything.
+        `clock` is for tests and replays.
         """
         if kind_of(text_of(session_id, "session_id")) != "session":
             raise InputError(f"session_id={session_id!r} is not a session id; those begin with 'sess_'")
 
         async def build(db: Database) -> Self:
-            ledger = await Ledger.load(db, session_id, EventBus())
-            model = ledger.row.model
-            session = cls(db, pool is None, ledger, llm or provider_for(model), config or ledger.row.config)
+            ledger = await Ledger.load(db, session_id, EventBus(), clock)
+            settings = config or ledger.row.config
+            providers = _Providers.of(llm, ledger.row.model, settings)
+            session = cls(db, pool is None, ledger, providers, settings)
             await session._recover()
             return session
 
@@ -279,6 +298,13 @@ class MnesisSession:
             raise InputError(f"tokens={describe_value(tokens)} is not a TokenUsage; give TokenUsage(input=…, output=…)")
         return await self._spawn(self._recorded(asked, answered, tokens, finish_reason))
 
+    async def compact(self) -> CompactionResult:
+        """Compact now, all turns but the newest, and wait for it. The result is measured: what was too small to shrink
+        stays as it is. Where the summariser fails, sentences are chosen without a model (level 3).
+        """
+        self._check_open()
+        return await self._compact("manual")
+
     # -- what is there ------------------------------------------------------------------------------------------
 
     @property
@@ -319,7 +345,7 @@ class MnesisSession:
     @property
     def compaction_in_progress(self) -> bool:
         """Whether the window is being compacted at this moment."""
-        return False
+        return self._compaction_lock.locked()
 
     @property
     def event_bus(self) -> EventBus:
@@ -340,15 +366,18 @@ class MnesisSession:
 
     async def conversation_messages(self) -> list[Message]:
         """The log without summaries and without partial replies: what was said."""
-        return [message for message in await self.messages() if not message.partial]
+        return [message for message in await self.messages() if not (message.partial or message.is_summary)]
 
     async def context(self, turn: int | None = None) -> ContextWindow:
-        """The window as it would be sent now, or, rebuilt, as it was sent in a past turn (0-based).
+        """The window as it would be sent now; or, rebuilt, as a past turn (0-based) sent it, in its last request.
+
+        Where the next request needs a compaction first, it is made here, and waited for.
 
         Raises `NotFound` for a turn that is not there, `ContextOverflow` where the window does not fit.
         """
         self._check_open()
         if turn is None:
+            await self._make_room(self._ledger.preamble())
             return await self._ledger.window(self._budget())
         return await self._ledger.past_window(turn, self._budget())
 
@@ -358,13 +387,91 @@ class MnesisSession:
         Raises `InputError`, and `ContextOverflow` where the window would not fit.
         """
         self._check_open()
-        user = self._ledger.draft("user", parts_of(message, "message"))
-        return await self._ledger.window(self._budget(), user, system_prompt)
+        preamble = self._ledger.preamble(system_prompt, (await self._offered()).definitions)
+        user = self._ledger.draft("user", parts_of(message, "message"), room=self._room(preamble))
+        return await self._ledger.window(self._budget(), user, preamble)
 
     async def context_for_next_turn(self, system_prompt: str | None = None) -> list[dict[str, Any]]:
         """The window as chat-completion messages, for a model that you call yourself."""
         self._check_open()
-        return (await self._ledger.window(self._budget(), system_prompt=system_prompt)).to_openai()
+        preamble = self._ledger.preamble(system_prompt)
+        await self._make_room(preamble)
+        return (await self._ledger.window(self._budget(), preamble=preamble)).to_openai()
+
+    async def summaries(self) -> list[Summary]:
+        """The summaries, in the order in which they were made: what they stand for, and what they no longer say."""
+        self._check_open()
+        return await self._ledger.summaries()
+
+    # -- recall -------------------------------------------------------------------------------------------------
+
+    async def grep(
+        self,
+        pattern: str,
+        *,
+        regex: bool = False,
+        summary_id: str | None = None,
+        role: Literal["user", "assistant", "tool", "summary"] | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> GrepResult:
+        """Search everything that was ever said, whether it stands in the window or not.
+
+        A pattern in plain words is a question: any of its words counts, the rare ones most, and what stands beside
+        counts a third; "quoted words" stand together. A single run with signs in it (a path, an identifier), text in a
+        script without spaces, and what no word matches is looked for literally, in any case, the newest first; so are
+        matches of a regular expression (`regex=True`). A search takes about two seconds at most: `next_cursor` goes on.
+        Questions follow a word to the newest thousand of its places, the other searches to all.
+
+        `summary_id` restricts it to what that summary stands for. Messages that come later do not move the pages.
+        Raises `InputError`, `NotFound`.
+        """
+        self._check_open()
+        return await self._recall.grep(
+            pattern, regex=regex, summary_id=summary_id, role=role, limit=limit, cursor=cursor
+        )
+
+    async def describe(self, id: str) -> Description:
+        """What an id names, and where that is now: a message, part, summary, file, turn, event, or this session.
+
+        Raises `InputError`, and `NotFound` also for what another session holds.
+        """
+        self._check_open()
+        return await self._recall.describe(id)
+
+    async def expand(self, id: str, *, max_tokens: int = 2000, cursor: str | None = None) -> Expansion:
+        """The originals behind a summary, a message, a part or a turn, page by page, each labelled with its id.
+
+        A page never has more than `max_tokens` (at least 128) by the session's counter; all pages together hold every
+        original whole. Of a condensed summary these are summaries, to be expanded by their own ids.
+        Raises `InputError`, `NotFound`.
+        """
+        self._check_open()
+        return await self._recall.expand(id, max_tokens=max_tokens, cursor=cursor)
+
+    async def why(self, id: str) -> Lineage:
+        """Where a message, a part or a summary is now, and how it came there."""
+        self._check_open()
+        return await self._recall.why(id)
+
+    async def diff(self, a: int, b: int) -> WindowDiff:
+        """What changed from the window of turn `a` to that of turn `b`, with the cause for each item."""
+        self._check_open()
+        return await self._recall.diff(a, b)
+
+    async def verify(self, *, deep: bool = False) -> VerifyReport:
+        """Check the invariants on what is stored. `deep` rebuilds every window, not only the newest 50, and reads the
+        whole file.
+        """
+        self._check_open()
+        running = self._turn_lock.locked() or not self._process_lock.try_acquire()
+        try:
+            return await self._recall.verify(deep=deep, turn_running=running)
+        finally:
+            if not running:
+                self._process_lock.release()
+
+    # -- the record ---------------------------------------------------------------------------------------------
 
     def history(self) -> list[TurnSnapshot]:
         """What each turn's window was made of, from the first turn on."""
@@ -382,52 +489,101 @@ class MnesisSession:
 
     async def _turn(self, ask: _Ask, emit: Callable[[StreamEvent], None]) -> TurnResult:
         async with self._exclusive():
-            user = self._ledger.draft("user", ask.parts)
-            turn, window = await self._latest(lambda: self._open(ask, user))
+            tools = await self._offered()
+            preamble = self._ledger.preamble(ask.system_prompt, tools.definitions)
+            user = self._ledger.draft("user", ask.parts, room=self._room(preamble))
+            turn = await self._latest(lambda: self._open(ask, user, preamble, tools))
             reply = ReplyBuilder()
             try:
-                await self._converse(window, ask, reply, emit)
-                return await self._commit(turn, window, reply)
+                compaction = await self._make_room(preamble)
+                spent = await self._converse(turn, preamble, ask, tools, reply, emit)
+                result = await self._commit(turn, preamble, spent, reply)
             except asyncio.CancelledError:
                 await self._ledger.finish_turn(turn, Outcome(TurnState.ABORTED, _kept(reply)))
                 raise
             except Exception as error:  # whatever a provider raises, the turn does not stay open
                 await self._ledger.finish_turn(turn, Outcome(TurnState.FAILED, _kept(reply), error=error))
                 raise
+            triggered = await self._compact_if_due() or compaction is not None
+            return result.model_copy(update={"compaction_triggered": triggered, "compaction_result": compaction})
 
-    async def _open(self, ask: _Ask, user: NewMessage) -> tuple[OpenTurn, ContextWindow]:
-        window = await self._ledger.window(self._budget(), user, ask.system_prompt)
-        new = NewTurn(new_id("turn"), self.model, False, ask.system_prompt, ask.origin)
-        return await self._ledger.open_turn(new, user, Sent(window.request_hash, window.breakdown())), window
+    async def _open(self, ask: _Ask, user: NewMessage, preamble: Preamble, tools: Toolbox) -> OpenTurn:
+        if not self._config.compaction.auto:  # nothing will make room: refuse before anything is stored
+            await self._ledger.window(self._budget(), user, preamble)
+        new = NewTurn(new_id("turn"), self.model, False, ask.system_prompt, ask.origin, tools.definitions)
+        return await self._ledger.open_turn(new, user)
+
+    async def _make_room(self, preamble: Preamble) -> CompactionResult | None:
+        """See to it that the window fits; what has to be compacted for that is waited for."""
+        if not self._config.compaction.auto or await self._fits(preamble):
+            return None
+        async with self._compaction_lock:  # one under way may be enough
+            pass
+        return None if await self._fits(preamble) else await self._compact("hard")
 
     async def _converse(
-        self, window: ContextWindow, ask: _Ask, reply: ReplyBuilder, emit: Callable[[StreamEvent], None]
-    ) -> None:
-        request = Request(self.model, *window.to_request(), params=ask.params)
-        async with contextlib.aclosing(_generator(self._provider.stream(request))) as chunks:
+        self,
+        turn: OpenTurn,
+        preamble: Preamble,
+        ask: _Ask,
+        tools: Toolbox,
+        reply: ReplyBuilder,
+        emit: Callable[[StreamEvent], None],
+    ) -> Spent:
+        """Ask the model, run the tools that it calls, and ask again, until it answers."""
+        spent = Spent()
+        for rounds_left in range(self._config.session.max_tool_rounds, -1, -1):
+            window = await self._ledger.sending(turn, self._budget(), preamble)
+            params = ask.params if rounds_left else {**ask.params, "tool_choice": "none"}
+            request = Request(self.model, *window.to_request(), tools=tools.specs, params=params)
+            finish = await self._ask_model(request, reply, emit)
+            spent = spent.plus(finish, finish.usage or self._counted(window.size, reply.parts()))
+            if not (tools.specs and reply.calls and rounds_left):
+                break
+            results = await run_calls(reply.calls, tools.by_name)
+            room = await self._room_in(turn, preamble)
+            await self._ledger.add_round(turn, reply.take_all(), results, room)
+            await self._make_room(preamble)
+        return spent
+
+    async def _ask_model(self, request: Request, reply: ReplyBuilder, emit: Callable[[StreamEvent], None]) -> Finish:
+        async with contextlib.aclosing(chunks_of(self._provider, request)) as chunks:
             async for chunk in chunks:
                 if text := reply.take(chunk):
                     emit(TextDelta(text=text))
-        reply.finished(self.model)
+        return reply.finished(self.model)
 
-    async def _commit(self, turn: OpenTurn, window: ContextWindow, reply: ReplyBuilder) -> TurnResult:
-        finish = reply.finished(self.model)
-        parts = reply.parts()
-        usage = finish.usage or self._counted(window.size, parts)
-        stored = await self._ledger.finish_turn(
-            turn, Outcome(TurnState.COMMITTED, parts, usage, finish.cost, finish.reason)
-        )
+    async def _commit(self, turn: OpenTurn, preamble: Preamble, spent: Spent, reply: ReplyBuilder) -> TurnResult:
+        outcome = Outcome(TurnState.COMMITTED, reply.parts(), spent.usage, spent.cost, spent.finish_reason)
+        stored = await self._ledger.finish_turn(turn, outcome, await self._room_in(turn, preamble))
         assert stored is not None, "a committed turn has a reply"
+        assert spent.usage is not None, "a reply cost something"
         return TurnResult(
             text=reply.text,
-            tokens=usage,
-            finish_reason=finish.reason,
-            cost=finish.cost,
+            tokens=spent.usage,
+            finish_reason=spent.finish_reason,
+            cost=spent.cost,
             message_id=stored.id,
             user_message_id=turn.user.id,
             turn=turn.index,
             model=self.model,
         )
+
+    async def _offered(self) -> Toolbox:
+        """The tools of the next turn: those that bring back what the window no longer holds."""
+        wanted = self._config.session.recall
+        summarised = any(entry.is_summary for entry in (await self._ledger.live()).entries)
+        if wanted == "always" or (wanted == "auto" and summarised and self._limits.tools):
+            answer = max(200, min(4_000, self._budget().usable // 8))
+            return Toolbox.of(recall_tools(self, answer, self._shortened), self._ledger.counter)
+        return Toolbox()
+
+    def _shortened(self, text: str, tokens: int) -> str:
+        """The beginning of a text, as much of it as `tokens` allow."""
+        count = self._ledger.counter.count(text)
+        if count <= tokens:
+            return text
+        return f"{text[: len(text) * tokens // count * 9 // 10]}\n[cut: ask for less, or expand an id]"
 
     async def _recorded(
         self, asked: tuple[Part, ...], answered: tuple[Part, ...], tokens: TokenUsage | None, finish_reason: str
@@ -438,12 +594,53 @@ class MnesisSession:
     async def _record(
         self, asked: tuple[Part, ...], answered: tuple[Part, ...], tokens: TokenUsage | None, finish_reason: str
     ) -> RecordResult:
-        user = self._ledger.draft("user", asked)
         live = await self._ledger.live()
+        user = self._ledger.draft("user", asked, room=self._room(live.preamble))
+        room = self._room(live.preamble, taken=user.window_tokens)
         usage = tokens or self._counted(live.size + user.tokens, answered)
         outcome = Outcome(TurnState.COMMITTED, answered, usage, finish_reason=finish_reason)
-        index, reply = await self._ledger.record(NewTurn(new_id("turn"), self.model, True), user, outcome)
-        return RecordResult(user_message_id=user.id, assistant_message_id=reply.id, tokens=usage, turn=index)
+        new = NewTurn(new_id("turn"), self.model, True)
+        index, reply = await self._ledger.record(new, user, outcome, room)
+        return RecordResult(
+            user_message_id=user.id,
+            assistant_message_id=reply.id,
+            tokens=usage,
+            turn=index,
+            compaction_triggered=await self._compact_if_due(),
+        )
+
+    # -- compaction ---------------------------------------------------------------------------------------------
+
+    async def _compact(self, reason: Reason) -> CompactionResult:
+        async with self._compaction_lock:
+            return await self._compactor.run(reason)
+
+    async def _compact_if_due(self) -> bool:
+        """Start a compaction in the background where the window is over the soft threshold."""
+        if self.compaction_in_progress or not await self._compactor.due():
+            return False
+        self._spawn(self._compact("soft"))
+        await asyncio.sleep(0)  # it holds its lock from now on
+        return True
+
+    async def _fits(self, preamble: Preamble) -> bool:
+        live = await self._ledger.live()
+        said = live.size - sum(item.tokens for item in live.preamble)
+        return said + sum(item.tokens for item in preamble) <= self._budget().usable
+
+    def _room(self, preamble: Preamble, taken: int = 0) -> int | None:
+        """How large a message may be in the window: beyond this it stands there as an excerpt.
+
+        Three quarters of what the preamble leaves; all that a turn says, together, seven eighths, of which `taken` are
+        gone. `None`, as large as it is, where nothing is to be done automatically.
+        """
+        if not self._config.compaction.auto:
+            return None
+        left = self._budget().usable - sum(item.tokens for item in preamble)
+        return max(0, min(left * 3 // 4, left * 7 // 8 - taken))
+
+    async def _room_in(self, turn: OpenTurn, preamble: Preamble) -> int | None:
+        return self._room(preamble, await self._ledger.tokens_of(turn.index))
 
     # -- details ------------------------------------------------------------------------------------------------
 
@@ -472,12 +669,12 @@ class MnesisSession:
                     self._process_lock.release()
 
     async def _latest[T](self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do a step on the newest state; another process may have gone on since ours was read."""
-        try:
-            return await step()
-        except StaleWindow:
-            await self._ledger.settle()
-            return await step()
+        """Do a step on the newest state; a compaction, or another process, may have gone on since ours was read."""
+        while True:
+            try:
+                return await step()
+            except StaleWindow:
+                await self._ledger.settle()
 
     async def _recover(self) -> None:
         if self._process_lock.try_acquire():  # whoever holds it is alive, and in the middle of its turn
@@ -538,11 +735,24 @@ def _kept(reply: ReplyBuilder) -> tuple[Part, ...]:
         return (TextPart(text=reply.text),) if reply.text else ()
 
 
-async def _generator[T](chunks: AsyncIterator[T]) -> AsyncGenerator[T]:
-    """Any async iterator as a generator, so that it can be closed where it is left."""
-    try:
-        async for chunk in chunks:
-            yield chunk
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
+@dataclass(frozen=True, slots=True)
+class _Providers:
+    """Who answers, and who summarises. A provider object that was passed does both, for every model string."""
+
+    answers: Provider
+    summarises: Provider
+
+    @classmethod
+    def of(cls, llm: Provider | None, model: str, config: MnesisConfig) -> "_Providers":
+        if llm is not None:
+            return cls(llm, llm)
+        own, other = provider_for(model), config.compaction.compaction_model
+        return cls(own, own if other in (None, model) else provider_for(other))
+
+
+def _compactor(ledger: Ledger, provider: Provider, config: MnesisConfig, budget: Callable[[], Budget]) -> Compactor:
+    """The compactor of a session, with the model that its settings name: by default the session's own."""
+    model = config.compaction.compaction_model or ledger.row.model
+    limits = limits_of(provider, model, config if model == ledger.row.model else MnesisConfig())
+    summarizer = Summarizer(provider, model, limits, ledger.counter, config.compaction)
+    return Compactor(ledger, summarizer, config.compaction, budget)

@@ -49,9 +49,9 @@ def sql(path):
 
 
 @contextlib.asynccontextmanager
-async def unharmed(path):
+async def unharmed(path, **options):
     """A session with one turn, that must have exactly this turn afterwards, and work."""
-    session = await create(path)
+    session = await create(path, **options)
     await session.send("before")
     yield session
     assert [message.text for message in await session.messages()] == ["before", "fine"]
@@ -112,7 +112,7 @@ async def test_a_message_that_is_none_is_refused(message, said, store_path):
 async def test_a_message_of_ten_megabytes_is_refused_in_time_with_its_size(store_path):
     """Invariant 5: never left out silently, never sent over the limit."""
     message = "All work and no play makes Jack a dull boy.\n" * 240_000
-    async with unharmed(store_path) as session:
+    async with unharmed(store_path, config=MnesisConfig(compaction={"auto": False})) as session:
         start = time.monotonic()
         with pytest.raises(ContextOverflow) as caught:
             await session.send(message)
@@ -128,7 +128,9 @@ async def test_a_message_of_ten_megabytes_is_refused_in_time_with_its_size(store
 
 async def test_an_overflowing_conversation_says_so_and_the_log_is_whole(store_path):
     """Invariant 5, by record: the log takes everything, the window refuses."""
-    session = await create(store_path, config=MnesisConfig(model_overrides={"context_limit": 1_000}))
+    session = await create(
+        store_path, config=MnesisConfig(model_overrides={"context_limit": 1_000}, compaction={"auto": False})
+    )
     for turn in range(40):
         await session.record(f"question {turn} " * 10, "answer " * 10)
     for call in (session.context(), session.context_for_next_turn(), session.send("more")):

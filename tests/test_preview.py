@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnesis import ContextOverflow, InputError, MnesisSession
+from mnesis import CompactionConfig, ContextOverflow, InputError, MnesisConfig, MnesisSession
 from mnesis.llm.base import ModelLimits
 from mnesis.llm.scripted import ScriptedProvider
 
@@ -23,7 +23,8 @@ async def test_a_preview_is_the_window_that_send_then_sends_and_stores_nothing(s
 
 async def test_a_preview_refuses_what_send_refuses(store_path):
     llm = ScriptedProvider(["ok"], limits=ModelLimits(context=300, output=50))
-    async with MnesisSession.open(model="test/small", llm=llm, db_path=store_path) as session:
+    config = MnesisConfig(compaction=CompactionConfig(auto=False))
+    async with MnesisSession.open(model="test/small", llm=llm, db_path=store_path, config=config) as session:
         with pytest.raises(InputError):
             await session.preview("")
         with pytest.raises(ContextOverflow):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from mnesis.llm.base import Finish, Request, TextChunk
 from mnesis.llm.extract import cut, heads_and_tails, needles, sentences, stem, summarise, terms
-from mnesis.llm.quote import MODEL, QuoteProvider, summarise_mark
+from mnesis.llm.marks import summarise_mark
+from mnesis.llm.quote import MODEL, QuoteProvider
 from mnesis.tokens.counter import counter_for
 
 provider = QuoteProvider()

@@ -1,21 +1,23 @@
 """Messages -> items -> window. Pure: no SQL, no clock, no network."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
+from types import MappingProxyType
 from typing import Self
 
 from mnesis.errors import ContextOverflow
 from mnesis.models.context import Budget, ContextBreakdown, ContextItem, ContextWindow
 from mnesis.models.message import Part, Role
-from mnesis.rendering import Block, blocks
+from mnesis.rendering import Block, blocks, summary_block
 from mnesis.tokens import TokenCounter
 
 type Sizes = tuple[tuple[int, int], ...]
 """Per part: tokens of what it says, and tokens of a tool's answer; each with its wrapper."""
 
 SYSTEM_ID = "system"
+TOOLS_ID = "tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,29 @@ class Entry:
     pos: int
     ref: str
     items: tuple[ContextItem, ...]
+    first_turn: int
+    last_turn: int
+    stand_ins: frozenset[str] = frozenset()
+    """Ids of the parts that are not sent whole."""
+    depth: int = -1
+    """Of a summary: 0 for a leaf."""
+    body: str = ""
+    """Of a summary: its text without the label."""
+    message_count: int = 1
+
+    @property
+    def is_summary(self) -> bool:
+        """Whether it stands for other entries."""
+        return self.depth >= 0
 
     @property
     def tokens(self) -> int:
         """Its size in the window."""
         return sum(item.tokens for item in self.items)
+
+
+type Preamble = tuple[ContextItem, ...]
+"""What every request of a turn begins with: the system prompt and the tools, as far as there are any."""
 
 
 class Fingerprint:
@@ -71,13 +91,13 @@ class LiveWindow:
     Size, breakdown and hash are kept up to date, so a turn costs what it adds.
     """
 
-    __slots__ = ("_breakdown", "_entries", "_fingerprint", "system", "version")
+    __slots__ = ("_breakdown", "_entries", "_fingerprint", "preamble", "version")
 
-    def __init__(self, version: int, system: ContextItem | None, entries: Iterable[Entry]) -> None:
+    def __init__(self, version: int, preamble: Preamble, entries: Iterable[Entry]) -> None:
         self.version = version
-        self.system = system
+        self.preamble = preamble
         self._entries = list(entries)
-        items = [system] if system else []
+        items = list(preamble)
         for entry in self._entries:
             items.extend(entry.items)
         self._breakdown = ContextBreakdown.of(items)
@@ -120,11 +140,21 @@ def _block_tokens(block: Block, counter: TokenCounter) -> int:
 
 
 def entry_of(
-    pos: int, id: str, turn: int, role: Role, parts: tuple[Part, ...], part_ids: Sequence[str], sizes: Sizes
+    pos: int,
+    id: str,
+    turn: int,
+    role: Role,
+    parts: tuple[Part, ...],
+    part_ids: Sequence[str],
+    sizes: Sizes,
+    stand_ins: Mapping[int, tuple[str, int]] = MappingProxyType({}),
 ) -> Entry:
-    """The entry of a message. Its first text bears the message's id, whatever else it holds bears its own."""
+    """The entry of a message. Its first text bears the message's id, whatever else it holds bears its own.
+
+    `stand_ins` are texts, with their tokens, in the place of parts.
+    """
     items: list[ContextItem] = []
-    for block in blocks(role, parts):
+    for block in blocks(role, parts, {index: text for index, (text, _) in stand_ins.items()}):
         own_id = id if block.kind in ("user", "assistant") else part_ids[block.part]
         if any(item.id == own_id for item in items):
             own_id = part_ids[block.part]
@@ -133,15 +163,41 @@ def entry_of(
                 kind=block.kind,
                 id=own_id,
                 turn=turn,
-                tokens=sizes[block.part][block.is_result],
+                tokens=_tokens(block, sizes, stand_ins),
                 text=block.text,
                 role=block.role,
                 message_id=id,
                 tool_call_id=block.tool_call_id,
                 tool_name=block.tool_name,
+                recalled=block.recalled,
             )
         )
-    return Entry(pos, id, tuple(items))
+    return Entry(pos, id, tuple(items), turn, turn, frozenset(part_ids[index] for index in stand_ins))
+
+
+def _tokens(block: Block, sizes: Sizes, stand_ins: Mapping[int, tuple[str, int]]) -> int:
+    is_call = block.tool_call_id is not None and not block.is_result
+    if block.part in stand_ins and not is_call:
+        return stand_ins[block.part][1]
+    return sizes[block.part][block.is_result]
+
+
+def summary_entry(
+    pos: int,
+    id: str,
+    text: str,
+    *,
+    depth: int,
+    level: int,
+    model: str | None,
+    turns: tuple[int, int],
+    message_count: int,
+    tokens: int,
+) -> Entry:
+    """The entry of a summary."""
+    block = summary_block(id, text, turns=turns, messages=message_count, level=level, model=model)
+    item = ContextItem(kind="summary", id=id, turn=turns[1], tokens=tokens, text=block, role="system")
+    return Entry(pos, id, (item,), *turns, depth=depth, body=text, message_count=message_count)
 
 
 def system_item(text: str, tokens: int) -> ContextItem | None:
@@ -156,14 +212,17 @@ def system_tokens(text: str, counter: TokenCounter) -> int:
     return counter.count(text) + counter.message_overhead + counter.reply_priming if text else 0
 
 
-def assemble(
-    system: ContextItem | None, entries: Iterable[Entry], budget: Budget, *, turn: int | None = None
-) -> ContextWindow:
+def tools_item(specs: str, tokens: int) -> ContextItem | None:
+    """The definitions of the tools that are offered, as an item."""
+    return ContextItem(kind="tools", id=TOOLS_ID, turn=None, tokens=tokens, text=specs, role="tools") if specs else None
+
+
+def assemble(preamble: Preamble, entries: Iterable[Entry], budget: Budget, *, turn: int | None = None) -> ContextWindow:
     """The window of these entries. Raises `ContextOverflow` where it would not fit; nothing is ever left out.
 
     The window of a past `turn` is rebuilt as it was, whatever fits now.
     """
-    items = [system] if system else []
+    items = list(preamble)
     for entry in entries:
         items.extend(entry.items)
     size = sum(item.tokens for item in items)

@@ -118,6 +118,10 @@ class CompactionCompletedPayload(Payload):
         """The payload that tells this result."""
         return cls(session_id=session_id, **result.model_dump())
 
+    def result(self) -> CompactionResult:
+        """The result that this tells."""
+        return CompactionResult(**self.model_dump(exclude={"session_id"}))
+
 
 class CompactionFailedPayload(Payload):
     """A compaction could not do its work, and why. `failures` counts those in a row, `retry_at` ends the wait."""

@@ -14,6 +14,8 @@ class ModelLimits:
     context: int
     output: int
     known: bool = True
+    tools: bool = False
+    """Whether it is known to call tools."""
 
 
 @dataclass(frozen=True, slots=True)

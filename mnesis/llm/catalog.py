@@ -114,7 +114,7 @@ def _limits(entry: dict[str, Any]) -> ModelLimits | None:
     if not context:
         return None
     output = _tokens(entry, "max_output_tokens") or _tokens(entry, "max_tokens") or _UNKNOWN.output
-    return ModelLimits(context=context, output=min(output, context))
+    return ModelLimits(context=context, output=min(output, context), tools=bool(entry.get("supports_function_calling")))
 
 
 def _tokens(entry: dict[str, Any], key: str) -> int | None:

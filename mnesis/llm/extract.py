@@ -13,6 +13,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
+from mnesis.tokens.scripts import UNSPACED
+
 type Style = Literal["structured", "terse"]
 
 HEADINGS = ("Goal", "Facts and names", "Decisions", "Open")
@@ -175,16 +177,11 @@ def _last_space(text: str, low: int, high: int) -> int:
 
 # -- terms -------------------------------------------------------------------------------------------------------
 
-# Scripts written without spaces (or, Hangul, with particles glued to the words): pairs of characters are their terms.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3041-\u30ff\u3400-\u9fff"
-    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-)
 # \w has no combining vowel signs: without them a Hindi word would fall apart.
 _LETTER = r"\w\u0300-\u036f\u0610-\u065f\u0900-\u0dff\u0e31-\u0e4e"
 _WORD = re.compile(rf"\d+(?:[.,:]\d+)+|[{_LETTER}]+(?:['’][{_LETTER}]+)*")
-_FIRST_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_RUNS = re.compile(rf"[{_UNSPACED}]+|[^{_UNSPACED}]+")
+_FIRST_UNSPACED = re.compile(f"[{UNSPACED}]")
+_RUNS = re.compile(rf"[{UNSPACED}]+|[^{UNSPACED}]+")
 _HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 _VOWEL = re.compile("[aeiouy]")
 _FORMS = """
@@ -203,6 +200,12 @@ _IRREGULAR = {form: base for base, *forms in map(str.split, _FORMS.split(";")) f
 def terms(text: str) -> list[str]:
     """The search terms of a text: those of its words, in order."""
     return [term for word in words(text) for term in terms_of(word)]
+
+
+def forms(word: str) -> tuple[str, ...]:
+    """A word and, where it is irregular, its other forms: go, went, gone. What a suffix makes of it is left out."""
+    base = _IRREGULAR.get(word.casefold(), word.casefold())
+    return tuple(dict.fromkeys((word, base, *(form for form, other in _IRREGULAR.items() if other == base))))
 
 
 def words(text: str) -> list[str]:

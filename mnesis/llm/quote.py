@@ -30,24 +30,16 @@ from mnesis.llm.extract import (
     unspaced,
     words,
 )
+from mnesis.llm.marks import MATERIAL_CLOSE, MATERIAL_OPEN, SUMMARISE_MARK
 from mnesis.tokens.counter import counter_for
 
 MODEL: Final = "offline/quote"
 LIMITS: Final = ModelLimits(context=128_000, output=4_096)
 
-SUMMARISE_MARK: Final = "<<mnesis:summarise"
-MATERIAL_OPEN: Final = "<material>"
-MATERIAL_CLOSE: Final = "</material>"
-
 _MARK = re.compile(
     rf"^{re.escape(SUMMARISE_MARK)} max_tokens=(\d{{1,9}})(?: style=(structured|terse))?>>[ \t]*$", re.MULTILINE
 )
 _HEADER = re.compile(r"\[(\w+) \| ([^|\]\n]*?)(?: \| ([^|\]\n]*))?\]")
-
-
-def summarise_mark(max_tokens: int, style: Style = "structured") -> str:
-    """The line of a system message that asks for a summary of the user message's `<material>` in `max_tokens`."""
-    return f"{SUMMARISE_MARK} max_tokens={max_tokens} style={style}>>"
 
 
 class QuoteProvider:

@@ -1,17 +1,22 @@
 """Puts the pieces of a reply together."""
 
 import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any
 
 from mnesis.errors import Unavailable
-from mnesis.llm.base import Chunk, Finish, ReasoningChunk, TextChunk, ToolCallChunk
-from mnesis.models.message import Part, ReasoningPart, TextPart, ToolPart
+from mnesis.llm.base import Chunk, Finish, Provider, ReasoningChunk, Request, TextChunk, ToolCallChunk
+from mnesis.models.message import Part, ReasoningPart, TextPart, TokenUsage, ToolPart
 
 
 class ReplyBuilder:
     """Takes chunks as they come. What it holds at any moment is the reply so far."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._calls: dict[int, dict[str, str]] = {}
@@ -51,6 +56,17 @@ class ReplyBuilder:
         )
         return tuple(parts)
 
+    def take_all(self) -> tuple[Part, ...]:
+        """The reply so far, and begin anew: what comes next answers the results of its tool calls."""
+        parts = self.parts()
+        self._begin()
+        return parts
+
+    @property
+    def calls(self) -> tuple[ToolPart, ...]:
+        """The tool calls so far."""
+        return tuple(part for part in self.parts() if isinstance(part, ToolPart))
+
     def finished(self, model: str) -> Finish:
         """The provider's word that the reply is whole. Raises `Unavailable` where it never gave it."""
         if self.finish is None:
@@ -60,6 +76,31 @@ class ReplyBuilder:
                 model=model,
             )
         return self.finish
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the requests of one turn came to. `cost` in US dollars, `None` as soon as one of them is unknown."""
+
+    usage: TokenUsage | None = None
+    cost: float | None = 0.0
+    finish_reason: str = "stop"
+
+    def plus(self, finish: Finish, usage: TokenUsage) -> "Spent":
+        """With one request more."""
+        cost = None if self.cost is None or finish.cost is None else self.cost + finish.cost
+        return Spent(usage if self.usage is None else self.usage + usage, cost, finish.reason)
+
+
+async def chunks_of(provider: Provider, request: Request) -> AsyncGenerator[Chunk]:
+    """A provider's stream as a generator, so that whoever leaves it early can close it."""
+    stream = provider.stream(request)
+    try:
+        async for chunk in stream:
+            yield chunk
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
 def well_formed(text: str) -> str:

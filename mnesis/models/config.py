@@ -1,6 +1,7 @@
 """Settings. Every value out of range is refused with the field, the value and the allowed range."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -64,9 +65,16 @@ class RetryConfig(Settings):
 
 
 class SessionConfig(Settings):
-    """How a turn runs."""
+    """How a turn runs.
+
+    `recall`: whether the model is offered tools that search and reread what left its window: "auto" offers them once
+    there are summaries, to a model that is known to call tools. `max_tool_rounds`: so often may it call tools before it
+    has to answer.
+    """
 
     doom_loop_threshold: int = Field(default=3, ge=2)
+    recall: Literal["auto", "off", "always"] = "auto"
+    max_tool_rounds: int = Field(default=16, ge=1)
     retry: RetryConfig = Field(default_factory=RetryConfig)
 
 

@@ -7,17 +7,21 @@ from mnesis.models.base import Value
 from mnesis.models.message import CompactionResult
 from mnesis.models.wire import WireItem, to_anthropic, to_openai, with_ids
 
-type ItemKind = Literal["system", "summary", "user", "assistant", "tool", "file"]
+type ItemKind = Literal["system", "tools", "summary", "user", "assistant", "tool", "file"]
 
 
 class ContextItem(WireItem):
     """One block of the window. `text` is exactly what the model reads; `tokens` counts it with its wrapper.
+
+    "tools" are the definitions of the tools that are offered, as JSON. `recalled` marks what a tool brought back from
+    the session's own record.
 
     `id` names the message (for a tool call or result the part, for a file the file); the system prompt's is "system".
     `turn` is the 0-based turn it came from, `None` for the system prompt.
     """
 
     kind: ItemKind
+    recalled: bool = False
     turn: int | None
     tokens: int
 
@@ -48,7 +52,12 @@ class ContextBreakdown(Value):
     @classmethod
     def of(cls, items: Iterable[ContextItem]) -> "ContextBreakdown":
         """The tokens of these items by kind."""
-        fields: dict[ItemKind, str] = {"system": "system_prompt", "summary": "summary", "tool": "tool_outputs"}
+        fields: dict[ItemKind, str] = {
+            "system": "system_prompt",
+            "tools": "system_prompt",
+            "summary": "summary",
+            "tool": "tool_outputs",
+        }
         sums = dict.fromkeys(("system_prompt", "summary", "messages", "tool_outputs"), 0)
         for item in items:
             sums[fields.get(item.kind, "messages")] += item.tokens
@@ -89,6 +98,11 @@ class ContextWindow(Value):
     def to_anthropic(self) -> dict[str, Any]:
         """The window as `{"system": …, "messages": […]}` of the Anthropic Messages API."""
         return to_anthropic(self.items)
+
+    @property
+    def preamble(self) -> tuple[ContextItem, ...]:
+        """What every request begins with: the system prompt and the tools."""
+        return tuple(item for item in self.items if item.kind in ("system", "tools"))
 
     def breakdown(self) -> ContextBreakdown:
         """The tokens by kind."""

@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from mnesis.models.base import Checked, Value
 
-type Role = Literal["user", "assistant", "tool"]
+type Role = Literal["user", "assistant", "tool", "summary"]
 
 
 class ToolStatus(StrEnum):
@@ -38,6 +38,7 @@ class ToolPart(Checked):
     """A tool call and, once it has run, its result.
 
     `input` are the arguments as an object. `output` stands with `status` "completed", `error_message` with "error".
+    `recalled` marks an answer from the session's own record: it is never summarised as if it were new.
     """
 
     type: Literal["tool"] = "tool"
@@ -47,6 +48,7 @@ class ToolPart(Checked):
     output: str | None = None
     error_message: str | None = None
     status: ToolStatus = ToolStatus.PENDING
+    recalled: bool = False
 
     @property
     def finished(self) -> bool:
@@ -114,6 +116,11 @@ class Message(Value):
     tokens: int
     partial: bool
     created_at: datetime
+
+    @property
+    def is_summary(self) -> bool:
+        """Whether nobody said this: it is a summary, at the place in the log where it was made."""
+        return self.role == "summary"
 
     @property
     def text(self) -> str:

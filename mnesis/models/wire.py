@@ -6,12 +6,12 @@ user messages in a row (which a failed turn leaves behind).
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from mnesis.models.base import Value
 
-type WireRole = Literal["system", "user", "assistant", "tool"]
+type WireRole = Literal["system", "tools", "user", "assistant", "tool"]
 
 
 class WireItem(Value):
@@ -39,9 +39,7 @@ def with_ids(items: Sequence[WireItem]) -> list[tuple[dict[str, Any], str]]:
     messages: list[tuple[dict[str, Any], str]] = []
     if system := _system(items):
         messages.append(({"role": "system", "content": system}, "system"))
-    for item in items:
-        if item.role == "system":
-            continue
+    for item in _answered(items):
         if item.role == "tool":
             messages.append(({"role": "tool", "tool_call_id": item.tool_call_id, "content": item.text}, item.id))
             continue
@@ -52,6 +50,28 @@ def with_ids(items: Sequence[WireItem]) -> list[tuple[dict[str, Any], str]]:
         _say(message, item)
         messages.append((message, item.id))
     return messages
+
+
+def _answered(items: Iterable[WireItem]) -> Iterator[WireItem]:
+    """What is said, with a word in place of each result that never came: providers refuse a call without one.
+
+    Calls at the very end still wait for theirs.
+    """
+    waiting: dict[str, WireItem] = {}
+    for item in items:
+        if item.role in ("system", "tools"):
+            continue
+        if item.role == "tool":
+            waiting.pop(item.tool_call_id or "", None)
+        elif item.tool_call_id is not None:
+            waiting[item.tool_call_id] = item
+        else:
+            yield from (call.model_copy(update={"role": "tool", "text": _NO_RESULT}) for call in waiting.values())
+            waiting.clear()
+        yield item
+
+
+_NO_RESULT = "(no result was recorded)"
 
 
 def _say(message: dict[str, Any], item: WireItem) -> None:
@@ -67,9 +87,7 @@ def _say(message: dict[str, Any], item: WireItem) -> None:
 def to_anthropic(items: Sequence[WireItem]) -> dict[str, Any]:
     """The `system` text and the `messages` of the Anthropic Messages API."""
     messages: list[dict[str, Any]] = []
-    for item in items:
-        if item.role == "system":
-            continue
+    for item in _answered(items):
         role = "user" if item.role == "tool" else item.role
         if not messages or messages[-1]["role"] != role:
             messages.append({"role": role, "content": []})

@@ -18,6 +18,7 @@ import aiosqlite
 
 from mnesis.errors import Corrupt, Locked, NotFound, ReadOnly, StoreError
 from mnesis.models.config import StoreConfig
+from mnesis.store import search
 from mnesis.store.migrations import migrate, version_of
 from mnesis.store.rows import undecodable_row
 
@@ -156,6 +157,7 @@ def _connect(path: Path | None, config: StoreConfig) -> sqlite3.Connection:
         if path is not None and config.wal_mode:
             _use_wal(connection, config.connection_timeout)
         connection.execute("PRAGMA synchronous = FULL")
+        search.register(connection)
         migrate(connection)
     except BaseException:
         connection.close()

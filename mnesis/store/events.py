@@ -1,11 +1,14 @@
 """The `event` table: what happened, written in the transaction that made it happen."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 
 from mnesis.events.payloads import EventRecord, MnesisEvent, Payload
 from mnesis.ids import new_id
-from mnesis.store.rows import event_of, micros
+from mnesis.store.rows import event_of, micros, one
+
+_COLUMNS = "id, session_id, seq, type, payload, turn, created_at"
 
 
 def append(cx: sqlite3.Connection, event: MnesisEvent, payload: Payload, turn: int | None, now: datetime) -> None:
@@ -18,10 +21,26 @@ def append(cx: sqlite3.Connection, event: MnesisEvent, payload: Payload, turn: i
     )
 
 
+def find(cx: sqlite3.Connection, id: str) -> EventRecord | None:
+    """One event."""
+    row = one(cx.execute(f"SELECT {_COLUMNS} FROM event WHERE id = ?", (id,)))
+    return event_of(row) if row else None
+
+
+def recent(cx: sqlite3.Connection, session_id: str, types: Sequence[MnesisEvent], limit: int) -> list[EventRecord]:
+    """The newest events of these types, newest first."""
+    marks = ", ".join("?" * len(types))
+    rows = cx.execute(
+        f"SELECT {_COLUMNS} FROM event WHERE session_id = ? AND type IN ({marks}) ORDER BY seq DESC LIMIT ?",
+        (session_id, *(type.value for type in types), limit),
+    )
+    return [event_of(row) for row in rows]
+
+
 def read(cx: sqlite3.Connection, session_id: str) -> list[EventRecord]:
     """All events of a session, in order."""
     rows = cx.execute(
-        "SELECT id, session_id, seq, type, payload, turn, created_at FROM event WHERE session_id = ? ORDER BY seq",
+        f"SELECT {_COLUMNS} FROM event WHERE session_id = ? ORDER BY seq",
         (session_id,),
     )
     return [event_of(row) for row in rows]

@@ -140,7 +140,84 @@ CREATE TABLE event (
 ) STRICT, WITHOUT ROWID;
 """ + _guards()
 
-MIGRATIONS: tuple[str, ...] = (_V1,)
+# Filled from what is there already, by functions that `mnesis.store.search` registers.
+_SEARCH = """
+CREATE TABLE search_session (
+    number INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL UNIQUE REFERENCES session (id)
+) STRICT;
+CREATE VIRTUAL TABLE search USING fts5 (body, content = '', columnsize = 0, tokenize = 'porter unicode61');
+CREATE TABLE search_word (word TEXT NOT NULL UNIQUE) STRICT;
+
+INSERT INTO search_session (session_id) SELECT id FROM session ORDER BY id;
+INSERT INTO search (rowid, body)
+    SELECT (n.number << 32) + m.seq,
+        search_body(group_concat(search_text(p.type, CAST(p.text AS BLOB), CAST(p.data AS BLOB)), ' '))
+    FROM search_session n JOIN message m USING (session_id) JOIN part p ON p.message_id = m.id
+    GROUP BY n.number, m.seq ORDER BY n.number, m.seq;
+INSERT OR IGNORE INTO search_word (word)
+    SELECT w.value
+    FROM part p, json_each(search_words(search_text(p.type, CAST(p.text AS BLOB), CAST(p.data AS BLOB)))) w;
+"""
+
+_V2 = (
+    """
+CREATE TABLE summary (
+    rowid INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    session_id TEXT NOT NULL REFERENCES session (id),
+    kind TEXT NOT NULL CHECK (kind IN ('leaf', 'condensed')),
+    depth INTEGER NOT NULL,
+    level INTEGER NOT NULL CHECK (level BETWEEN 1 AND 3),
+    model TEXT,
+    prompt_hash TEXT NOT NULL,
+    text TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    source_tokens INTEGER NOT NULL,
+    first_turn INTEGER NOT NULL,
+    last_turn INTEGER NOT NULL,
+    message_count INTEGER NOT NULL,
+    certificate TEXT NOT NULL,
+    after_seq INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX summary_session ON summary (session_id);
+
+CREATE TABLE summary_source (
+    summary_id TEXT NOT NULL REFERENCES summary (id),
+    idx INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('message', 'summary')),
+    ref TEXT NOT NULL,
+    fidelity TEXT NOT NULL CHECK (fidelity IN ('full', 'clipped', 'omitted')),
+    PRIMARY KEY (summary_id, idx)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX summary_source_ref ON summary_source (ref);
+
+CREATE TABLE tombstone (
+    part_id TEXT NOT NULL REFERENCES part (id),
+    born_view INTEGER NOT NULL,
+    session_id TEXT NOT NULL REFERENCES session (id),
+    kind TEXT NOT NULL CHECK (kind IN ('pruned', 'excerpt')),
+    text TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    PRIMARY KEY (part_id, born_view)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tombstone_session ON tombstone (session_id, born_view);
+
+CREATE INDEX event_type ON event (session_id, type, seq);
+
+CREATE TABLE tool_set (
+    hash TEXT PRIMARY KEY,
+    specs TEXT NOT NULL,
+    tokens INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+ALTER TABLE turn ADD COLUMN tools TEXT REFERENCES tool_set (hash);
+"""
+    + _SEARCH
+    + "".join(_IMMUTABLE.format(table=table) for table in ("summary", "summary_source", "tombstone", "tool_set"))
+)
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2)
 """Script n brings a file from version n to version n + 1."""
 
 

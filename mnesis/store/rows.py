@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -68,6 +68,27 @@ def part_of(id: str, type: str, text: str | None, data: str | None) -> Part:
         raise Corrupt("part", id, _first_line(error)) from error
 
 
+def searchable(type: str, text: str | bytes | None, data: str | bytes | None) -> str:
+    """What a part of a row can be found by: its text; a call's tool, arguments and answer; a file's path and summary.
+
+    A damaged row is searched as far as it can be read.
+    """
+    said = text.decode(errors="replace") if isinstance(text, bytes) else text or ""
+    if type not in ("tool", "file_ref") or not data:
+        return said
+    try:
+        fields = json.loads(data)
+        arguments = json.dumps(fields["input"], ensure_ascii=False) if fields.get("input") else None
+        answer = None if fields.get("recalled") else fields.get("output")  # the original is found by itself
+        found = [fields.get("tool_name"), arguments, answer, *map(fields.get, ("error_message", "path", "summary"))]
+    except (ValueError, AttributeError):
+        return said
+    return "\n".join(str(each) for each in found if each) or said
+
+
+type StandIns = Mapping[int, tuple[str, int]]
+"""Per index of a part that is not sent whole: the text in its place, and its tokens."""
+
 MESSAGE_COLUMNS = (
     "m.id, m.session_id, m.turn_id, m.turn, m.seq, m.role, m.partial, m.tokens, m.created_at, "
     "p.id, p.type, p.text, p.data, p.tokens, p.output_tokens"
@@ -75,10 +96,13 @@ MESSAGE_COLUMNS = (
 """Of a message `m` left-joined with its parts `p`, in the order of parts: what `messages_of` reads."""
 
 
-def messages_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Message, tuple[tuple[int, int], ...]]]:
-    """The messages of joined rows, each with the (tokens, output tokens) of its parts."""
+def messages_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Message, tuple[tuple[int, int], ...], StandIns]]:
+    """The messages of joined rows, each with the (tokens, output tokens) of its parts.
+
+    Two more columns, text and tokens of a tombstone, give the texts that stand for parts.
+    """
     for head, group in groupby(rows, key=lambda row: row[:9]):
-        parts = [row[9:15] for row in group if row[9] is not None]
+        parts = [row[9:] for row in group if row[9] is not None]
         sizes = tuple((part[4], part[5]) for part in parts)
         try:
             message = Message(
@@ -97,7 +121,8 @@ def messages_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Message, tupl
             )
         except ValueError as error:
             raise Corrupt("message", str(head[0]), _first_line(error)) from error
-        yield message, sizes
+        stand_ins = {i: (part[6], part[7]) for i, part in enumerate(parts) if len(part) > 6 and part[6] is not None}
+        yield message, sizes, stand_ins
 
 
 def session_of(row: tuple[Any, ...]) -> SessionRow:

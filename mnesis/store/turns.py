@@ -12,6 +12,15 @@ from mnesis.store.rows import micros, one
 
 
 @dataclass(frozen=True, slots=True)
+class ToolSet:
+    """The definitions of the tools of a turn: `specs` as JSON, its hash, and its tokens."""
+
+    hash: str
+    specs: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewTurn:
     """A turn that is about to be opened."""
 
@@ -21,6 +30,8 @@ class NewTurn:
     system_prompt: str | None = None
     """Only where it differs from the session's."""
     origin: str | None = None
+    tools: ToolSet | None = None
+    """The tools that are offered."""
 
 
 def open_turn(
@@ -34,14 +45,29 @@ def open_turn(
     now: datetime,
 ) -> None:
     """Store a turn as open, with the window that it sends."""
+    if tools := turn.tools:
+        cx.execute("INSERT OR IGNORE INTO tool_set VALUES (?, ?, ?)", (tools.hash, tools.specs, tools.tokens))
     cx.execute(
-        "INSERT INTO turn (id, session_id, idx, state, recorded, model, origin, system_prompt, view, request_hash, "
-        "system_tokens, summary_tokens, message_tokens, tool_tokens, window_tokens, opened_at) "
-        "VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO turn (id, session_id, idx, state, recorded, model, origin, system_prompt, tools, view, "
+        "request_hash, system_tokens, summary_tokens, message_tokens, tool_tokens, window_tokens, opened_at) "
+        "VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            *(turn.id, session_id, index, turn.recorded, turn.model, turn.origin, turn.system_prompt, view),
+            *(turn.id, session_id, index, turn.recorded, turn.model, turn.origin, turn.system_prompt),
+            *(turn.tools.hash if turn.tools else None, view),
             *(request_hash, tokens.system_prompt, tokens.summary, tokens.messages, tokens.tool_outputs, tokens.total),
             micros(now),
+        ),
+    )
+
+
+def mark_sent(cx: sqlite3.Connection, id: str, view: int, request_hash: str, tokens: ContextBreakdown) -> None:
+    """Store what an open turn sends, where that is not what it was opened with."""
+    cx.execute(
+        "UPDATE turn SET view = ?, request_hash = ?, system_tokens = ?, summary_tokens = ?, message_tokens = ?, "
+        "tool_tokens = ?, window_tokens = ? WHERE id = ?",
+        (
+            *(view, request_hash, tokens.system_prompt, tokens.summary, tokens.messages, tokens.tool_outputs),
+            *(tokens.total, id),
         ),
     )
 
@@ -81,6 +107,7 @@ class TurnRow(NamedTuple):
     state: str
     model: str
     system_prompt: str | None
+    tools: str | None
     recorded: int
     view: int
     request_hash: str
@@ -141,7 +168,21 @@ def read_turns(cx: sqlite3.Connection, session_id: str, since: int = 0) -> list[
     return list(map(TurnRow._make, rows))
 
 
+def tool_set(cx: sqlite3.Connection, hash: str | None) -> ToolSet | None:
+    """The tools that a turn offered."""
+    row = one(cx.execute("SELECT hash, specs, tokens FROM tool_set WHERE hash = ?", (hash,))) if hash else None
+    return ToolSet(*row) if row else None
+
+
+def index_of(cx: sqlite3.Connection, session_id: str, id: str) -> int | None:
+    """The index of a turn of a session."""
+    row = one(cx.execute("SELECT idx FROM turn WHERE id = ? AND session_id = ?", (id, session_id)))
+    return int(row[0]) if row else None
+
+
 def find_turn(cx: sqlite3.Connection, session_id: str, index: int) -> TurnRow | None:
     """One turn by its index."""
+    if index.bit_length() > 63:  # more than a column holds
+        return None
     row = one(cx.execute(f"SELECT {_COLUMNS} FROM turn WHERE session_id = ? AND idx = ?", (session_id, index)))
     return TurnRow(*row) if row else None

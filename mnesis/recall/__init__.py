@@ -1,0 +1,96 @@
+"""Recall: what has left the window is found, described, brought back, and accounted for."""
+
+from collections.abc import Callable
+from functools import partial
+
+from mnesis.context.diff import diff
+from mnesis.errors import InputError, describe_value
+from mnesis.models.context import Budget, ContextWindow
+from mnesis.models.message import Role
+from mnesis.models.recall import Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
+from mnesis.recall.describe import describe
+from mnesis.recall.expand import expand
+from mnesis.recall.lineage import why
+from mnesis.recall.record import Record
+from mnesis.recall.verify import verify
+from mnesis.store import Database, Tx, summaries
+
+__all__ = ["Recall"]
+
+
+class Recall:
+    """The questions that can be asked about one session. Each method is that of `MnesisSession`, documented there."""
+
+    def __init__(self, db: Database, record: Record, budget: Callable[[], Budget]) -> None:
+        self._db = db
+        self._record = record
+        self._budget = budget
+
+    async def grep(
+        self,
+        pattern: str,
+        *,
+        regex: bool = False,
+        summary_id: str | None = None,
+        role: Role | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> GrepResult:
+        """What holds a pattern."""
+        from mnesis.recall.grep import grep  # on first use: it brings `regex` and word lists
+
+        return await grep(
+            self._db,
+            self._record.row.id,
+            pattern,
+            regex=regex,
+            summary_id=summary_id,
+            role=role,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def describe(self, id: str) -> Description:
+        """What an id names."""
+        window = (await self._record.live()).size
+        return await self._db.read(lambda cx: describe(cx, self._record, id, self._budget(), window))
+
+    async def expand(self, id: str, *, max_tokens: int = 2000, cursor: str | None = None) -> Expansion:
+        """The originals behind an id."""
+        return await expand(self._db, self._record, id, max_tokens=max_tokens, cursor=cursor)
+
+    async def why(self, id: str) -> Lineage:
+        """Where an item is, and how it came there."""
+        return await self._db.read(lambda cx: why(cx, self._record.row.id, id))
+
+    async def diff(self, a: int, b: int) -> WindowDiff:
+        """What changed between the windows of two turns."""
+        before, after = await self._window(a), await self._window(b)
+        covers = partial(_covers, session_id=self._record.row.id)
+        return diff(
+            before,
+            after,
+            await self._db.read(lambda cx: covers(cx, of=after, by=before)),
+            await self._db.read(lambda cx: covers(cx, of=before, by=after)),
+        )
+
+    async def verify(self, *, deep: bool, turn_running: bool) -> VerifyReport:
+        """The invariants, checked on what is stored."""
+        return await verify(self._db, self._record, self._budget, deep=deep, turn_running=turn_running)
+
+    async def _window(self, turn: int) -> ContextWindow:
+        if not isinstance(turn, int) or isinstance(turn, bool):
+            raise InputError(f"turn={describe_value(turn)} is not usable; give the 0-based index of a turn")
+        return await self._record.past_window(turn, self._budget())
+
+
+def _covers(cx: Tx, session_id: str, *, of: ContextWindow, by: ContextWindow) -> dict[str, str]:
+    """For what one window holds and another does not: the summary that stands for it there."""
+    held = {item.message_id or item.id for item in by.items}
+    stand_ins = {item.id for item in by.items if item.kind == "summary"}
+    covers = {}
+    for ref in {item.message_id or item.id for item in of.items} - held:
+        chain = summaries.covering(cx, session_id, ref)
+        if found := next((id for id, _ in chain if id in stand_ins), None):
+            covers[ref] = found
+    return covers
