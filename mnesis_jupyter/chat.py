@@ -24,6 +24,7 @@ from mnesis_jupyter.state import State
 from mnesis_jupyter.views import (
     budget_html,
     budget_text,
+    compaction_words,
     notice_html,
     notice_text,
     reply_block,
@@ -185,7 +186,7 @@ def _converse(
             raise
     assert result is not None, "a stream ends with TurnComplete or an error"
     size, budget = state.bridge.call(_measure, session, result)
-    return result, live.finish(result, size, budget)
+    return result, live.finish(result, size, budget, _compacted(session, result))
 
 
 def _stop(live: "_LiveReply", events: Stream[StreamEvent], error: BaseException) -> None:
@@ -197,6 +198,13 @@ def _stop(live: "_LiveReply", events: Stream[StreamEvent], error: BaseException)
     if isinstance(error, KeyboardInterrupt):
         told = "the reply was stopped. What there is of it is kept, and not sent again; the next cell works"
         in_one_line(error, told)
+
+
+def _compacted(session: MnesisSession, result: TurnResult) -> str | None:
+    """What the turn did to make room, or set off."""
+    done = compaction_words(result.compaction_result) if result.compaction_result else ""
+    under_way = result.compaction_triggered and (session.compaction_in_progress or not done)
+    return " · ".join(filter(None, (done, "compacting in the background" if under_way else ""))) or None
 
 
 async def _measure(session: MnesisSession, result: TurnResult | None = None) -> tuple[int, int]:
@@ -229,8 +237,8 @@ class _LiveReply:
         if self._live and time.monotonic() >= self._next:
             self._draw()
 
-    def finish(self, result: TurnResult, size: int, budget: int) -> Output:
-        facts = {"tokens": result.tokens, "turn": result.turn, "cost": result.cost}
+    def finish(self, result: TurnResult, size: int, budget: int, note: str | None) -> Output:
+        facts = {"tokens": result.tokens, "turn": result.turn, "cost": result.cost, "note": note}
         self._facts |= {"window_size": size, "budget": budget}
         return self._show(self._output(result.text, "done", **facts))
 

@@ -176,26 +176,117 @@ _EVENTS = _Frame(
     "e.session_id, e.seq",
 )
 
-# The system prompt stands first; it is not a stored item of the window. The current window is that of the newest view.
+_SUMMARIES = _Frame(
+    """
+    SELECT s.session_id, s.id AS summary_id, s.kind, s.depth, s.level, s.model, s.first_turn, s.last_turn,
+        s.message_count AS messages, s.source_tokens, s.tokens, 1.0 - 1.0 * s.tokens / max(s.source_tokens, 1) AS saved,
+        c.died_view IS NULL AND c.born_view IS NOT NULL AS in_window, s.text, s.certificate, s.prompt_hash,
+        c.born_view, c.died_view, s.created_at
+    FROM summary s LEFT JOIN context_item c ON c.ref = s.id {where}
+    """,
+    ("session_id", "summary_id"),
+    {
+        "session_id": _TEXT,
+        "summary_id": _TEXT,
+        "kind": _CATEGORY,
+        "depth": _INT,
+        "level": _INT,
+        "model": _CATEGORY,
+        "first_turn": _INT,
+        "last_turn": _INT,
+        "messages": _INT,
+        "source_tokens": _INT,
+        "tokens": _INT,
+        "saved": _FLOAT,
+        "in_window": _BOOL,
+        "text": _TEXT,
+        "certificate": _TEXT,
+        "prompt_hash": _TEXT,
+        "born_view": _INT,
+        "died_view": _INT,
+        "created_at": _TIME,
+    },
+    "s.rowid",
+)
+
+_SOURCES = _Frame(
+    """
+    SELECT e.summary_id, e.idx AS source, s.session_id, e.kind, e.ref AS source_id, e.fidelity,
+        coalesce(m.role, 'summary') AS role, coalesce(m.turn, b.last_turn) AS turn,
+        coalesce(m.tokens, b.tokens) AS tokens
+    FROM summary_source e JOIN summary s ON s.id = e.summary_id
+    LEFT JOIN message m ON e.kind = 'message' AND m.id = e.ref
+    LEFT JOIN summary b ON e.kind = 'summary' AND b.id = e.ref {where}
+    """,
+    ("summary_id", "source"),
+    {
+        "summary_id": _TEXT,
+        "source": _INT,
+        "session_id": _TEXT,
+        "kind": _CATEGORY,
+        "source_id": _TEXT,
+        "fidelity": _CATEGORY,
+        "role": _CATEGORY,
+        "turn": _INT,
+        "tokens": _INT,
+    },
+    "s.rowid, e.idx",
+)
+
+# Preamble, then what stands in the view. A message has an item for each text, call, result and file, in the order in
+# which they are sent: results follow when all the calls between two texts are told. A tombstone takes the place of a
+# text or of a result. The current window is that of the newest view.
 _CONTEXT = _Frame(
     """
     WITH target AS (
         SELECT s.id AS session_id, coalesce(t.system_prompt, s.system_prompt) AS system_prompt,
-            coalesce(t.system_tokens, s.system_tokens) AS system_tokens,
+            coalesce(t.system_tokens, s.system_tokens) - coalesce(o.tokens, 0) AS system_tokens,
+            o.specs, o.tokens AS tools_tokens,
             coalesce(t.view, (SELECT max(version) FROM view v WHERE v.session_id = s.id), -1) AS view
-        FROM session s LEFT JOIN turn t ON t.session_id = s.id AND t.idx = :turn WHERE s.id = :session
-    ), item AS (
-        SELECT -1 AS pos, 'system' AS kind, 'system' AS id, NULL AS turn, system_tokens AS tokens,
-            system_prompt AS text, NULL AS born_view FROM target WHERE system_prompt <> ''
-        UNION ALL
-        SELECT c.pos, coalesce(m.role, c.kind), c.ref, m.turn, c.tokens,
-            {text}, c.born_view
+        FROM session s LEFT JOIN turn t ON t.session_id = s.id AND t.idx = :turn
+            LEFT JOIN tool_set o ON o.hash = t.tools
+        WHERE s.id = :session
+    ), alive AS (
+        SELECT c.pos, c.kind, c.ref, c.tokens, c.born_view, target.view
         FROM target JOIN context_item c ON c.session_id = target.session_id
             AND c.born_view <= target.view AND (c.died_view IS NULL OR c.died_view > target.view)
-        LEFT JOIN message m ON c.kind = 'message' AND m.id = c.ref
+    ), said AS (
+        SELECT a.pos, a.born_view, m.id AS message_id, m.role, m.turn, p.id AS part_id, p.idx, p.type, p.data,
+            p.text, p.tokens, p.output_tokens, d.kind AS stand_in, d.text AS stand_in_text, d.tokens AS stand_in_tokens,
+            sum(p.type = 'text') OVER (PARTITION BY m.id ORDER BY p.idx) AS texts,
+            sum(p.type = 'text' AND p.text <> '') OVER (PARTITION BY m.id ORDER BY p.idx) AS spoken
+        FROM alive a JOIN message m ON a.kind = 'message' AND m.id = a.ref JOIN part p ON p.message_id = m.id
+        LEFT JOIN tombstone d ON d.part_id = p.id AND d.born_view =
+            (SELECT max(born_view) FROM tombstone WHERE part_id = p.id AND born_view <= a.view)
+    ), item AS (
+        SELECT -2 AS pos, 0 AS texts, 0 AS result, 0 AS idx, 'system' AS kind, 'system' AS id, NULL AS turn,
+            system_tokens AS tokens, system_prompt AS text, NULL AS stand_in, NULL AS born_view
+        FROM target WHERE system_prompt <> ''
+        UNION ALL
+        SELECT -1, 0, 0, 0, 'tools', 'tools', NULL, tools_tokens, specs, NULL, NULL FROM target WHERE specs <> ''
+        UNION ALL
+        SELECT a.pos, 0, 0, 0, 'summary', s.id, s.last_turn, a.tokens, s.text, NULL, a.born_view
+        FROM alive a JOIN summary s ON a.kind = 'summary' AND s.id = a.ref
+        UNION ALL
+        SELECT pos, texts, 0, idx, CASE WHEN role = 'user' THEN 'user' ELSE 'assistant' END,
+            CASE spoken WHEN 1 THEN message_id ELSE part_id END, turn, coalesce(stand_in_tokens, tokens),
+            coalesce(stand_in_text, text), stand_in, born_view
+        FROM said WHERE type = 'text' AND text <> ''
+        UNION ALL
+        SELECT pos, texts, 0, idx, 'tool', part_id, turn, tokens, coalesce(data -> '$.input', '{{}}'), NULL, born_view
+        FROM said WHERE type = 'tool' AND role <> 'tool'
+        UNION ALL
+        SELECT pos, texts, 1, idx, 'tool', part_id, turn, coalesce(stand_in_tokens, output_tokens),
+            coalesce(stand_in_text, data ->> '$.error_message', data ->> '$.output', ''), stand_in, born_view
+        FROM said WHERE type = 'tool' AND data ->> '$.status' IN ('completed', 'error')
+        UNION ALL
+        SELECT pos, texts, 0, idx, 'file', part_id, turn, coalesce(stand_in_tokens, tokens),
+            coalesce(stand_in_text, data ->> '$.path'), stand_in, born_view
+        FROM said WHERE type = 'file_ref'
     )
-    SELECT row_number() OVER (ORDER BY pos) - 1 AS pos, kind, id, turn, tokens,
-        sum(tokens) OVER (ORDER BY pos) AS tokens_so_far, text, born_view FROM item
+    SELECT row_number() OVER sent - 1 AS pos, kind, id, turn, tokens, sum(tokens) OVER sent AS tokens_so_far, text,
+        stand_in, born_view
+    FROM item WINDOW sent AS (ORDER BY pos, texts, result, idx)
     """,
     ("pos",),
     {
@@ -206,6 +297,7 @@ _CONTEXT = _Frame(
         "tokens": _INT,
         "tokens_so_far": _INT,
         "text": _TEXT,
+        "stand_in": _CATEGORY,
         "born_view": _INT,
     },
     "pos",
@@ -240,10 +332,28 @@ def events(session: SessionLike = None, *, event: str | None = None, db: str | P
     return _view(_EVENTS, "e.session_id", session, db, {"e.type": event})
 
 
-def context(session: SessionLike = None, turn: int | None = None, *, db: str | Path | None = None) -> "pd.DataFrame":
-    """One row for each message or summary of a window, in its order: the current one, or a past turn's as it was sent.
+def summaries(session: SessionLike = None, *, kind: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row a summary, in the order in which they were made. Key: `session_id`, `summary_id`.
 
-    Without `session`, of the current one. Key: `pos`. The sum of `tokens` is the window's size.
+    `saved` is the share of the sources' tokens that it freed; `certificate` is JSON: what its text no longer says.
+    """
+    return _view(_SUMMARIES, "s.session_id", session, db, {"s.kind": kind})
+
+
+def sources(session: SessionLike = None, *, kind: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row for each message or summary that a summary stands for, and how much of it the summariser was given.
+
+    Key: `summary_id`, `source`.
+    """
+    return _view(_SOURCES, "s.session_id", session, db, {"e.kind": kind})
+
+
+def context(session: SessionLike = None, turn: int | None = None, *, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row an item of a window, in its order: the current one, or a past turn's as it was sent.
+
+    Without `session`, of the current one. Key: `pos`. The sum of `tokens` is the window's size. `text` is what stands
+    there; `stand_in` says where that is not the original: "pruned" or "excerpt". Summaries and files are sent within a
+    label, which `tokens` count as well.
     Raises `NotFound` for a turn that is not there.
     """
     if session is None and db is None:

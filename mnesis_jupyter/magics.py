@@ -32,6 +32,16 @@ class MnesisMagics(Magics):
             %mnesis sessions
             %mnesis context [TURN]
             %mnesis budget | messages | events [SESSION]
+
+        What left the window, and how to bring it back:
+
+            %mnesis compact | summaries | verify [SESSION]
+            %mnesis diff TURN TURN
+            %mnesis grep PATTERN [--regex] [--summary ID] [--role ROLE] [-n COUNT]
+            %mnesis expand | describe | why ID
+
+        And:
+
             %mnesis help [SUBCOMMAND]
             %mnesis debug
 

@@ -1,14 +1,17 @@
 """The store as DataFrames."""
 
+import json
 import sqlite3
 import threading
 
 import pandas as pd
 import pytest
+from summarisers import Model, create, fill, settled, talk
 
-from mnesis import InputError, MnesisSession, NotFound, StoreError, TextPart, ToolPart, ToolStatus
+from mnesis import FileRefPart, InputError, MnesisSession, NotFound, StoreError, TextPart, ToolPart, ToolStatus
 from mnesis.errors import Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis.models.message import Part
 from mnesis_jupyter import frames
 from mnesis_jupyter.current import CURRENT
 
@@ -44,8 +47,20 @@ VIEWS = {
     ),
     "context": (
         ["pos"],
-        "kind id turn tokens tokens_so_far text born_view",
-        "category string Int64 Int64 Int64 string Int64",
+        "kind id turn tokens tokens_so_far text stand_in born_view",
+        "category string Int64 Int64 Int64 string category Int64",
+    ),
+    "summaries": (
+        ["session_id", "summary_id"],
+        "kind depth level model first_turn last_turn messages source_tokens tokens saved in_window text certificate "
+        "prompt_hash born_view died_view created_at",
+        "category Int64 Int64 category Int64 Int64 Int64 Int64 Int64 Float64 boolean string string string Int64 Int64 "
+        "time",
+    ),
+    "sources": (
+        ["summary_id", "source"],
+        "session_id kind source_id fidelity role turn tokens",
+        "string category string category category Int64 Int64",
     ),
 }
 
@@ -58,7 +73,7 @@ def store(store_path, monkeypatch):
     CURRENT.configure(None)
 
 
-async def talk(store, title="talk", turns=3):
+async def some_turns(store, title="talk", turns=3):
     """A session with a committed, a failed and a recorded turn."""
     provider = ScriptedProvider(["Hello.", Reply("Half", then=Unavailable("down")), *["More."] * turns])
     session = await MnesisSession.create(model="test/scripted", llm=provider, db_path=store, title=title)
@@ -80,6 +95,37 @@ async def talk(store, title="talk", turns=3):
     return session, window
 
 
+async def compacted(store):
+    """A session with a pruned tool output, an excerpt, calls between texts, files, and summaries of summaries."""
+    pruning = {"prune_protect_tokens": 1_000, "prune_minimum_tokens": 500, "compaction_output_budget": 1_000}
+    session = await create(store, Model(), 16_000, title="long", recall="always", **pruning)
+    async with session:
+        look = [
+            ToolPart(tool_name="look", tool_call_id=f"c{n}", output="seen it " * 200, status=ToolStatus.COMPLETED)
+            for n in range(2)
+        ]
+        broken = ToolPart(
+            tool_name="look", tool_call_id="c3", input={"at": "é"}, error_message="no", status=ToolStatus.ERROR
+        )
+        file = FileRefPart(file_id="file_1", path="a/b.csv", size=10, tokens=5, summary="two columns")
+        for number in range(7):
+            reply: list[Part] = [
+                *look,
+                broken,
+                TextPart(text=""),
+                TextPart(text="One."),
+                look[0],
+                TextPart(text="Two."),
+            ]
+            await session.record([TextPart(text=talk(number, 50)), file], reply)
+            await settled(session)
+        await session.send("word " * 12_000)
+        await fill(session, 60, 500)
+        windows = {turn: await session.context(turn) for turn in [None, *range(len(session.history()))]}
+        made = await session.summaries()
+    return session, windows, made
+
+
 def dtypes(frame):
     return " ".join("time" if str(dtype) == "datetime64[us, UTC]" else str(dtype) for dtype in frame.dtypes)
 
@@ -89,7 +135,7 @@ def dtypes(frame):
 async def test_each_view_has_its_index_columns_and_dtypes_with_and_without_rows(name, full, store):
     index, columns, types = VIEWS[name]
     if full:
-        session, _ = await talk(store)
+        session, *_ = await (compacted if name in ("summaries", "sources") else some_turns)(store)
         frame = getattr(frames, name)(session.id)
     elif name == "context":
         async with MnesisSession.open(model="offline/quote", db_path=store, system_prompt="") as session:
@@ -104,8 +150,8 @@ async def test_each_view_has_its_index_columns_and_dtypes_with_and_without_rows(
 
 
 async def test_sessions_count_their_turns_and_tokens(store):
-    session, _ = await talk(store)
-    await talk(store, "other", turns=0)
+    session, _ = await some_turns(store)
+    await some_turns(store, "other", turns=0)
     frame = frames.sessions()
     assert frame["title"].tolist() == ["talk", "other"]
     assert frame["turns"].tolist() == [6, 3]
@@ -114,7 +160,7 @@ async def test_sessions_count_their_turns_and_tokens(store):
 
 
 async def test_turns_tell_how_each_ended(store):
-    session, _ = await talk(store)
+    session, _ = await some_turns(store)
     frame = frames.turns(session)
     assert frame["state"].tolist() == ["committed", "failed", *["committed"] * 4]
     assert frame["error_kind"].iloc[1] == "Unavailable"
@@ -125,7 +171,7 @@ async def test_turns_tell_how_each_ended(store):
 
 
 async def test_messages_join_their_text_parts_and_mark_partial_replies(store):
-    session, _ = await talk(store)
+    session, _ = await some_turns(store)
     frame = frames.messages(session)
     assert frame["text"].tolist()[:6] == ["Hi.", "Hello.", "Hi again.", "Half", "One.\n\nTwo.", "Blue."]
     assert frame["partial"].tolist()[:4] == [False, False, False, True]
@@ -134,14 +180,14 @@ async def test_messages_join_their_text_parts_and_mark_partial_replies(store):
 
 
 async def test_parts_tell_what_tools_were_called(store):
-    session, _ = await talk(store)
+    session, _ = await some_turns(store)
     (tool,) = frames.parts(session, type="tool").to_dict("records")
     assert (tool["tool_name"], tool["tool_call_id"], tool["status"]) == ("look", "call_1", "completed")
     assert tool["tokens"] > 0
 
 
 async def test_the_context_adds_up_to_the_window_now_and_in_each_past_turn(store):
-    session, window = await talk(store)
+    session, window = await some_turns(store)
     now = frames.context(session)
     assert now["tokens"].sum() == window.size == now["tokens_so_far"].iloc[-1]
     assert now["kind"].iloc[0] == "system"
@@ -149,6 +195,40 @@ async def test_the_context_adds_up_to_the_window_now_and_in_each_past_turn(store
         past = frames.context(session, turn.turn_index)
         assert past["tokens"].sum() == turn.context_tokens.total
         assert past["kind"].iloc[-1] == "user"
+
+
+async def test_the_context_of_a_compacted_session_is_the_engines_window_item_by_item_in_every_turn(store):
+    session, windows, _ = await compacted(store)
+    seen = set()
+    for turn, window in windows.items():
+        frame = frames.context(session, turn)
+        seen |= set(frame["kind"]) | set(frame["stand_in"].dropna())
+        told = frame[["kind", "id", "turn", "tokens"]].astype(object).where(frame.notna(), None).to_numpy().tolist()
+        assert told == [[item.kind, item.id, item.turn, item.tokens] for item in window.items]
+        for item, text, stand_in in zip(window.items, frame["text"], frame["stand_in"], strict=True):
+            if item.kind == "tool" and item.role == "assistant":
+                assert json.loads(text) == json.loads(item.text)
+                continue
+            assert text in item.text
+            assert item.kind in ("summary", "file", "tool") or text == item.text
+            assert stand_in is pd.NA or stand_in != stand_in or text == item.text
+    assert seen >= {"system", "tools", "summary", "user", "assistant", "tool", "file", "pruned", "excerpt"}
+
+
+async def test_summaries_and_their_sources_are_those_of_the_session(store):
+    session, _, made = await compacted(store)
+    frame = frames.summaries(session)
+    assert frame.loc[session.id].index.tolist() == [summary.id for summary in made]
+    assert frame["in_window"].tolist() == [summary.in_window for summary in made]
+    assert frame["tokens"].tolist() == [summary.tokens for summary in made]
+    assert set(frame["kind"]) == {"leaf", "condensed"}
+    assert len(frames.summaries("long", kind="leaf")) == sum(summary.kind == "leaf" for summary in made)
+    edges = frames.sources("long")
+    for summary in made:
+        assert edges.loc[summary.id, "source_id"].tolist() == [source.id for source in summary.sources]
+        assert edges.loc[summary.id, "fidelity"].tolist() == [source.fidelity for source in summary.sources]
+    assert edges["turn"].notna().all()
+    assert edges["tokens"].notna().all()
 
 
 async def test_a_system_prompt_of_one_turn_is_in_the_window_of_that_turn(store):
@@ -159,22 +239,22 @@ async def test_a_system_prompt_of_one_turn_is_in_the_window_of_that_turn(store):
 
 
 async def test_a_session_is_named_by_object_id_title_or_not_at_all(store, tmp_path):
-    session, _ = await talk(store)
-    other, _ = await talk(tmp_path / "other.db", "other", turns=0)
+    session, _ = await some_turns(store)
+    other, _ = await some_turns(tmp_path / "other.db", "other", turns=0)
     assert len(frames.turns(session)) == len(frames.turns(session.id)) == len(frames.turns("talk")) == 6
     assert len(frames.turns()) == 6
     assert len(frames.turns(other)) == len(frames.turns("other", db=tmp_path / "other.db")) == 3
 
 
 async def test_events_come_with_their_payload_and_can_be_asked_for_by_name(store):
-    session, _ = await talk(store)
+    session, _ = await some_turns(store)
     frame = frames.events(session, event="turn.failed")
     assert len(frame) == 1
     assert "Unavailable" in frame["payload"].iloc[0]
 
 
 async def test_what_is_not_there_is_named(store, tmp_path):
-    await talk(store, turns=0)
+    await some_turns(store, turns=0)
     with pytest.raises(NotFound, match="nobody"):
         frames.turns("nobody")
     with pytest.raises(NotFound, match="turn"):
@@ -195,7 +275,7 @@ async def test_what_is_not_there_is_named(store, tmp_path):
 
 
 async def test_frames_can_be_read_while_a_session_writes(store):
-    await talk(store, turns=0)
+    await some_turns(store, turns=0)
     stop, errors = threading.Event(), []
 
     def read() -> None:
@@ -220,7 +300,7 @@ async def test_frames_can_be_read_while_a_session_writes(store):
 
 
 async def test_frames_never_write(store):
-    await talk(store, turns=0)
+    await some_turns(store, turns=0)
     with pytest.raises(StoreError, match="readonly"):
         frames.rows(store, "DELETE FROM event")
     with sqlite3.connect(store) as connection:

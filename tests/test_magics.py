@@ -13,7 +13,6 @@ from notebook_shell import opened
 import mnesis_jupyter
 from mnesis import (
     Authentication,
-    ContextOverflow,
     InputError,
     NotFound,
     Unavailable,
@@ -214,13 +213,11 @@ def test_a_session_keeps_its_model(notebook):
     assert "%mnesis new -m other/model" in shown(ran)
 
 
-def test_a_turn_past_the_window_is_refused_and_leaves_nothing(notebook):
-    notebook("%mnesis new --window 256")
-    ran = notebook.run("%%mnesis\n" + "word " * 1000)
-    assert isinstance(ran.error, ContextOverflow)
-    assert "partial" not in ran.text
-    assert frames.turns().empty
-    notebook("%%mnesis\nHello.")
+def test_a_message_past_the_window_is_kept_whole_and_sent_as_an_excerpt(notebook):
+    notebook("%mnesis new --window 1000")
+    notebook("%%mnesis\nThe gate is green. " + "word " * 1000 + "Which colour has the gate?")
+    assert frames.messages()["tokens"].iloc[0] > 1000
+    assert "excerpt: The gate is green" in notebook("%mnesis context 0").text
 
 
 def test_a_reply_that_fills_the_window_is_still_shown(notebook):

@@ -212,9 +212,9 @@ def test_fair_shares_stay_within_the_total_and_leave_small_texts_whole(sizes, to
 def test_without_css_the_budget_has_every_share_and_both_marks():
     seen = look(budget_html(EVERY_KIND, "some/model")).text
     assert "some/model" in seen
-    assert "2,100 / 10,000 tokens · 21 %" in seen
-    assert "■ tool outputs 500 5.0 % █" in seen
-    assert "□ free 7,900 79 % ███████████████▊" in seen
+    assert "2,800 / 10,000 tokens · 28 %" in seen
+    assert "■ tool outputs 600 6.0 % █▎" in seen
+    assert "□ free 7,200 72 % ██████████████▍" in seen
     assert "soft mark at 6,000 tokens" in seen
     assert "hard mark at 10,000 tokens" in seen
     assert "reserve of 2,000 tokens: 1,000 for the reply, 1,000 for compaction" in seen
@@ -222,16 +222,16 @@ def test_without_css_the_budget_has_every_share_and_both_marks():
 
 def test_the_boxes_of_the_budget_fill_the_bar_exactly():
     boxes = re.findall(r"left:([\d.]+)%;width:([\d.]+)%", budget_html(EVERY_KIND))
-    assert len(boxes) == 8
+    assert len(boxes) == len(KINDS) + 2
     left, width = map(float, boxes[-1])
     assert left + width == pytest.approx(100, abs=0.1)
 
 
 def test_the_budget_as_text_is_one_bar_and_a_line_for_each_share():
     lines = budget_text(EVERY_KIND).splitlines()
-    assert lines[0] == "Budget 2,100 / 10,000 tokens · 21 %"
+    assert lines[0] == "Budget 2,800 / 10,000 tokens · 28 %"
     assert re.fullmatch("█+░+┆░+┃▒+", lines[1])
-    assert lines[3].split() == ["summaries", "200", "2.0", "%", "▍"]
+    assert lines[4].split() == ["summaries", "300", "3.0", "%", "▋"]
 
 
 def test_a_budget_says_what_was_chosen_and_why():

@@ -1,0 +1,78 @@
+"""What the model sees, and the record behind it."""
+
+import argparse
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from mnesis import Message
+from mnesis_jupyter.commands.registry import OF_SESSION, SESSION, argument, chosen, command, positive, table
+from mnesis_jupyter.output import Output
+from mnesis_jupyter.state import State
+from mnesis_jupyter.views import budget_html, budget_text, window_html, window_text
+
+
+@command(
+    "context",
+    "The window: what the model is sent next, or was sent in a past turn.",
+    argument("turn", nargs="?", type=int, help="a past turn, from 0"),
+    OF_SESSION,
+)
+def _context(state: State, options: argparse.Namespace) -> Output:
+    window = state.bridge.call(chosen(state, options).context, options.turn)
+    return Output(window_html(window), window_text(window))
+
+
+@command("budget", "How full the window is, and what is kept free.", SESSION)
+def _budget(state: State, options: argparse.Namespace) -> Output:
+    session = chosen(state, options)
+    window = state.bridge.call(session.context)
+    return Output(budget_html(window, session.model), budget_text(window))
+
+
+@command(
+    "messages",
+    "The log: everything that was said, with the partial replies of turns that were stopped.",
+    SESSION,
+    argument("-n", type=int, default=50, metavar="COUNT", help="the newest so many (default: 50)"),
+)
+def _messages(state: State, options: argparse.Namespace) -> Output:
+    log = state.bridge.call(chosen(state, options).messages)
+    rows = [
+        (m.turn, m.role + " (partial)" * m.partial, m.tokens, _beginning(m), m.id) for m in log[-positive(options.n) :]
+    ]
+    return table(rows, ("turn", "role", "tokens", "text", "id"), _caption("Messages", len(rows), len(log)))
+
+
+@command(
+    "events",
+    "What happened, as it is stored.",
+    SESSION,
+    argument("-n", type=int, default=50, metavar="COUNT", help="the newest so many (default: 50)"),
+)
+def _events(state: State, options: argparse.Namespace) -> Output:
+    log = state.bridge.call(chosen(state, options).events)
+    rows = [
+        (record.seq, record.turn, record.event.value, _told(record.payload.model_dump(mode="json")), record.created_at)
+        for record in log[-positive(options.n) :]
+    ]
+    return table(rows, ("seq", "turn", "event", "payload", "at (UTC)"), _caption("Events", len(rows), len(log)))
+
+
+def _beginning(message: Message) -> str:
+    text = " ".join(message.text[:400].split()) or ", ".join(part.type for part in message.parts)
+    return text if len(text) <= _PREVIEW else f"{text[: _PREVIEW - 1]}…"
+
+
+_PREVIEW = 72
+
+
+def _caption(what: str, shown: int, all: int) -> str:
+    return f"{what} ({all:,})" if shown == all else f"{what} (the newest {shown:,} of {all:,})"
+
+
+def _told(payload: Mapping[str, Any]) -> str:
+    facts = (
+        (name, value) for name, value in payload.items() if name not in ("session_id", "turn") and value is not None
+    )
+    return ", ".join(f"{name}={value}" for name, value in islice(facts, 8))

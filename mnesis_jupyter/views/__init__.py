@@ -1,0 +1,69 @@
+"""What people see as static HTML: window, budget, reply, summaries, recall; each with a plain-text twin.
+
+One markup for every place where a cell's output is read: a live notebook, light or dark; one reopened untrusted; an
+exported page; a viewer that drops all CSS. What follows from that:
+
+- No script, no `<style>`, no id. JupyterLab's sanitiser also drops `var()`, `flex` and `gap` from untrusted output
+  (packages/apputils/src/sanitizer.ts), so no colour hangs on a theme's variable: text inherits its colour, lines and
+  fills are translucent, and the colours of the kinds have a contrast of 3 to white and to #212121, and of 4.5 to the
+  white label that they may carry.
+- Every bar is Unicode blocks set at size 0 in a coloured box: without CSS, the blocks are the bar.
+- Kinds have a glyph and a name, marks a line style and a name: nothing is said by colour alone.
+"""
+
+from mnesis_jupyter.views.budget import budget_html, budget_text
+from mnesis_jupyter.views.compaction import compaction_html, compaction_text, compaction_words, diff_html, diff_text
+from mnesis_jupyter.views.pieces import KINDS
+from mnesis_jupyter.views.recall import (
+    description_html,
+    description_text,
+    expansion_html,
+    expansion_text,
+    grep_html,
+    grep_text,
+    lineage_html,
+    lineage_text,
+    verify_html,
+    verify_text,
+)
+from mnesis_jupyter.views.reply import ReplyState, notice_html, notice_text, reply_block, reply_text
+from mnesis_jupyter.views.summaries import MAX_SUMMARIES, Node, summaries_html, summaries_text, tree_of
+from mnesis_jupyter.views.tables import table_html, table_text
+from mnesis_jupyter.views.texts import fair_share
+from mnesis_jupyter.views.window import window_html, window_text
+
+__all__ = [
+    "KINDS",
+    "MAX_SUMMARIES",
+    "Node",
+    "ReplyState",
+    "budget_html",
+    "budget_text",
+    "compaction_html",
+    "compaction_text",
+    "compaction_words",
+    "description_html",
+    "description_text",
+    "diff_html",
+    "diff_text",
+    "expansion_html",
+    "expansion_text",
+    "fair_share",
+    "grep_html",
+    "grep_text",
+    "lineage_html",
+    "lineage_text",
+    "notice_html",
+    "notice_text",
+    "reply_block",
+    "reply_text",
+    "summaries_html",
+    "summaries_text",
+    "table_html",
+    "table_text",
+    "tree_of",
+    "verify_html",
+    "verify_text",
+    "window_html",
+    "window_text",
+]

@@ -1,0 +1,107 @@
+"""A reply below its cell, and a notice."""
+
+import re
+from typing import Literal
+
+from mnesis.models.message import TokenUsage
+from mnesis_jupyter.html import Html, escape, visible
+from mnesis_jupyter.views.pieces import (
+    DIM,
+    GREY,
+    KINDS,
+    SMALL,
+    blocks,
+    box_html,
+    dotted,
+    in_tokens,
+    percent,
+    root_html,
+    track_html,
+)
+
+type ReplyState = Literal["streaming", "done", "aborted"]
+
+
+def reply_block(
+    reply: Html,
+    /,
+    *,
+    model: str,
+    tokens: TokenUsage | None,
+    window_size: int,
+    budget: int,
+    turn: int | None,
+    cost: float | None = None,
+    note: str | None = None,
+    state: ReplyState = "done",
+) -> Html:
+    """A reply as it stands below its cell: what `reply_html` made of it, then one quiet line of facts.
+
+    `tokens`, `turn` and `cost` (US dollars) are `None` while, or where, they are not known.
+    """
+    facts = _facts(model, tokens, window_size, budget, turn, cost, state)
+    share = window_size / max(budget, 1)
+    pending = f'<span style="{DIM}">▍</span>' if state == "streaming" else ""
+    return root_html(
+        f'<div style="font-size:14px;line-height:1.55">{reply}{pending}</div>',
+        track_html(box_html(0, 100 * min(share, 1), KINDS["user"].colour, blocks(share, 20)), height=4),
+        f'<div style="{SMALL};padding-top:3px">{escape(note)}</div>' if note else "",
+        f'<div style="{SMALL};padding-top:3px">{escape(facts)}</div>',
+    )
+
+
+def reply_text(
+    reply: str,
+    /,
+    *,
+    model: str,
+    tokens: TokenUsage | None,
+    window_size: int,
+    budget: int,
+    turn: int | None,
+    cost: float | None = None,
+    note: str | None = None,
+    state: ReplyState = "done",
+) -> str:
+    """The reply as it was written, and the same line of facts."""
+    facts = _facts(model, tokens, window_size, budget, turn, cost, state)
+    return "\n".join([visible(reply), "", *([visible(note)] if note else []), visible(facts)])
+
+
+def _facts(
+    model: str,
+    tokens: TokenUsage | None,
+    window_size: int,
+    budget: int,
+    turn: int | None,
+    cost: float | None,
+    state: ReplyState,
+) -> str:
+    window = f"window {window_size:,} / {in_tokens(budget)} ({percent(window_size, budget)})"
+    facts = [model, "" if turn is None else f"turn {turn}", window]
+    facts.append("" if tokens is None else f"{in_tokens(tokens.output)} out")
+    facts.append("" if cost is None else _dollars(cost))
+    facts.append({"done": "", "streaming": "writing …", "aborted": "stopped: kept as partial, not sent again"}[state])
+    return dotted(facts)
+
+
+def _dollars(cost: float) -> str:
+    if 0 < cost < 0.0001:
+        return "under $0.0001"
+    return f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:.4f}"
+
+
+def notice_html(text: str, hint: str | None = None) -> Html:
+    """One line that the reader should know, and what to do about it. `Backticks` set code."""
+    below = f'<div style="{SMALL}">{code_html(hint)}</div>' if hint else ""
+    return root_html(f'<div style="border-left:4px solid {GREY};padding:2px 10px">{code_html(text)}{below}</div>')
+
+
+def notice_text(text: str, hint: str | None = None) -> str:
+    """The same as text."""
+    return "\n".join(visible(line) for line in (text, hint) if line)
+
+
+def code_html(text: str) -> str:
+    """Text in which `backticks` set code."""
+    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", escape(text))

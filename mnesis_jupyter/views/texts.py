@@ -1,0 +1,36 @@
+"""Many long texts in one output of bounded size."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from mnesis_jupyter.html import Html, escape
+
+_MAX_TEXT, _MAX_TEXTS = 20_000, 100_000
+
+
+def texts_html(texts: Sequence[str]) -> Iterator[Html]:
+    """Each text, escaped; cut at 20,000 characters, and earlier where all together would pass 100 kB. A cut says so."""
+    limit = fair_share([len(escape(text[:_MAX_TEXT]).encode()) for text in texts], _MAX_TEXTS)
+    return (_clip(text, limit) for text in texts)
+
+
+def fair_share(sizes: Iterable[int], total: int) -> int:
+    """The limit for each at which all of them together stay within `total`: the small ones are left whole."""
+    ordered = sorted(sizes)
+    for position, size in enumerate(ordered):
+        share = total // (len(ordered) - position)
+        if size > share:
+            return share
+        total -= size
+    return ordered[-1] if ordered else total
+
+
+def _clip(text: str, limit: int) -> Html:
+    """The beginning of a text, of at most 20,000 characters and `limit` bytes of markup."""
+    count = min(len(text), _MAX_TEXT, limit)
+    shown = escape(text[:count])
+    while (size := len(shown.encode())) > limit:
+        count = min(count - 1, count * limit // size)
+        shown = escape(text[:count])
+    if count == len(text):
+        return shown
+    return Html(f"{shown}\n… cut here: {count:,} of {len(text):,} characters are shown")
