@@ -1,0 +1,248 @@
+"""What recall costs, and what it finds.
+
+    python benchmarks/recall.py [--sizes 100000 1000000] [--turns 10000] [--locomo locomo10.json]
+
+Grep in a store of many messages, time travel in a long session, and the share of the evidence that ten hits hold, over
+a generated conversation or the public LoCoMo file (https://github.com/snap-research/locomo), which is only read.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conversation import Conversation, Question, Said, conversations
+
+from mnesis import CompactionConfig, Database, MnesisConfig, MnesisSession, StoreConfig, TextPart
+from mnesis.ids import new_id
+from mnesis.llm.extract import STOP_WORDS
+from mnesis.models.context import ContextBreakdown
+from mnesis.models.message import Role, TurnState
+from mnesis.store import Tx, messages, turns
+from mnesis.store.messages import NewMessage
+from mnesis.store.turns import NewTurn
+
+AT_ONCE = 10_000
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WIDE = MnesisConfig(model_overrides={"context_limit": 2_000_000}, compaction=CompactionConfig(auto=False))
+
+
+# -- text --------------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Text whose words are as unevenly frequent as those of English: Zipf's law, stop words in the first ranks."""
+
+    def __init__(self, seed: int = 1, words: int = 60_000) -> None:
+        self._rng = random.Random(seed)
+        syllables = [c + v for c in "bcdfgklmnprstvz" for v in "aeiou"]
+        made: dict[str, None] = dict.fromkeys(sorted(STOP_WORDS)[:150])
+        while len(made) < words:
+            made["".join(self._rng.choices(syllables, k=self._rng.randint(2, 4))) + self._rng.choice("nrsl")] = None
+        self.words = list(made)
+        self._weights = list(itertools.accumulate(1 / (rank + 2.7) for rank in range(words)))
+
+    def text(self) -> str:
+        """One message, of 40 words in the mean."""
+        return " ".join(self._rng.choices(self.words, cum_weights=self._weights, k=self._rng.randint(8, 72)))
+
+    def rank(self, word: str) -> int:
+        """How frequent a word is: 0 for the most frequent."""
+        return self.words.index(word)
+
+
+def needle(place: int) -> str:
+    """A word that stands in one message only."""
+    return f"zq{place:07x}"
+
+
+# -- the store ---------------------------------------------------------------------------------------------------
+
+
+async def fill(session: MnesisSession, db: Database, count: int, writer: Writer) -> None:
+    """Store messages by the store's own functions, many in one transaction."""
+    begun, done = time.perf_counter(), 0
+    while done < count:
+        some = min(AT_ONCE, count - done)
+        texts = [f"{writer.text()} {needle(done + index)}" for index in range(some)]
+        start = done // 2
+        await db.write(lambda cx, texts=texts, start=start: _append(cx, session.id, texts, start))  # type: ignore[misc]
+        done += some
+        if done % 100_000 == 0 or done == count:
+            print(f"  {done:>9,} messages, {(time.perf_counter() - begun) / done * 1e6:.0f} us each", file=sys.stderr)
+
+
+def _append(cx: Tx, session_id: str, texts: Sequence[str], first_turn: int) -> None:
+    for index in range(0, len(texts), 2):
+        turn, number = NewTurn(new_id("turn"), "offline/quote", True), first_turn + index // 2
+        turns.open_turn(cx, session_id, turn, number, 0, "", ContextBreakdown(), NOW)
+        roles: tuple[Role, Role] = ("user", "assistant")
+        for role, text in zip(roles, texts[index : index + 2], strict=False):
+            message = NewMessage(
+                new_id("msg"),
+                role,
+                (TextPart(text=text),),
+                (new_id("part"),),
+                ((len(text) // 4, 0),),
+            )
+            messages.append(cx, session_id, turn.id, number, message, NOW)
+        turns.finish_turn(cx, turn.id, TurnState.COMMITTED, NOW)
+
+
+# -- measuring ---------------------------------------------------------------------------------------------------
+
+
+async def timed(ask: Callable[[int], Awaitable[object]], times: int) -> tuple[float, float]:
+    """p50 and p95 of some calls, in milliseconds."""
+    taken = []
+    for index in range(times):
+        begun = time.perf_counter()
+        await ask(index)
+        taken.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(taken), statistics.quantiles(taken, n=20)[-1]
+
+
+def questions(writer: Writer, rng: random.Random, count: int) -> list[str]:
+    """Questions in plain words: three to five words of some message, as they come, without the stop words."""
+    asked: list[str] = []
+    while len(asked) < count:
+        content = [word for word in dict.fromkeys(writer.text().split()) if word not in STOP_WORDS]
+        if len(content) >= 5:
+            asked.append(f"What did we say about {' '.join(rng.sample(content, rng.randint(3, 5)))}?")
+    return asked
+
+
+async def grep_times(size: int, folder: Path) -> Iterator[tuple[str, str, float, float]]:
+    """Rows for a store of `size` messages: a session that holds 99 % of them, and one that holds 1 %."""
+    rng, writer = random.Random(2), Writer()
+    db = await Database.open(StoreConfig(db_path=folder / f"{size}.db"))
+    rows = []
+    large = await MnesisSession.create(model="offline/quote", pool=db, config=WIDE)
+    small = await MnesisSession.create(model="offline/quote", pool=db, config=WIDE)
+    await fill(small, db, size // 100, writer)
+    await fill(large, db, size - size // 100, writer)
+    asked = questions(writer, rng, 100)
+    rare = [needle(rng.randrange(size * 99 // 100)) for _ in range(100)]
+    seldom = writer.words[20_000:21_000]
+    for name, session in (("99 %", large), ("1 %", small)):
+        for what, ask in (
+            ("rare word", lambda i: session.grep(rare[i] if session is large else needle(i))),  # noqa: B023
+            ("seldom word", lambda i: session.grep(seldom[i])),  # noqa: B023
+            ("common word", lambda i: session.grep(writer.words[200 + i])),  # noqa: B023
+            ("plain question", lambda i: session.grep(asked[i])),  # noqa: B023
+            ("substring", lambda i: session.grep(f"{rare[i][2:]}")),  # noqa: B023
+            ("regex, literal", lambda i: session.grep(rf"\b{rare[i][:8]}[0-9a-f]\b", regex=True)),  # noqa: B023
+        ):
+            rows.append((f"{size:,} messages, session of {name}", what, *await timed(ask, 100)))
+        rows.append((f"{size:,} messages, session of {name}", "regex, scan", *await timed(
+            lambda i: session.grep(r"[xq]{4}\d", regex=True), 3)))  # noqa: B023  # fmt: skip
+    await db.close()
+    return iter(rows)
+
+
+async def travel_times(turns_: int, folder: Path) -> Iterator[tuple[str, str, float, float]]:
+    """Rows for the window of a random past turn of a long session."""
+    config = MnesisConfig(model_overrides={"context_limit": 8000, "max_output_tokens": 500})
+    rng, writer = random.Random(3), Writer()
+    async with MnesisSession.open(model="offline/quote", db_path=folder / "travel.db", config=config) as session:
+        begun = time.perf_counter()
+        for index in range(turns_):
+            await session.record(writer.text(), writer.text())
+            if (index + 1) % 1000 == 0:
+                taken = (time.perf_counter() - begun) / (index + 1) * 1000
+                print(f"  {index + 1:>9,} turns, {taken:.1f} ms each", file=sys.stderr)
+        there = await timed(lambda _: session.context(rng.randrange(turns_)), 200)
+        changed = await timed(lambda _: session.diff(rng.randrange(turns_), rng.randrange(turns_)), 50)
+        begun = time.perf_counter()
+        report = await session.verify()
+        checked = (time.perf_counter() - begun) * 1000
+        assert report.ok, str(report)
+    name = f"{turns_:,} turns, 8k window"
+    return iter([(name, "context(turn)", *there), (name, "diff", *changed), (name, "verify", checked, checked)])
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------
+
+
+def locomo(path: Path) -> Iterator[Conversation]:
+    """The conversations of a LoCoMo file. A picture counts as its caption. Questions without evidence are left out."""
+    for index, sample in enumerate(json.loads(path.read_text())):
+        spoken: list[Said] = []
+        places: dict[str, int] = {}
+        numbers = (int(key.split("_")[1]) for key in sample["conversation"] if key.count("_") == 1 and "session" in key)
+        for number in sorted(numbers):
+            for line in sample["conversation"][f"session_{number}"]:
+                places[line["dia_id"]] = len(spoken)
+                caption = f" [picture: {line['blip_caption']}]" if line.get("blip_caption") else ""
+                spoken.append(Said(line["speaker"], line["text"] + caption))
+        asked = [
+            Question(qa["question"], tuple(sorted({places[id] for id in qa["evidence"] if id in places})))
+            for qa in sample["qa"]
+            if qa.get("category") != 5  # adversarial: there is no answer
+        ]
+        yield Conversation(
+            sample.get("sample_id", f"locomo-{index}"), spoken, [each for each in asked if each.evidence]
+        )
+
+
+async def evidence(given: Iterator[Conversation], folder: Path) -> tuple[int, float, float]:
+    """Questions, and the share of their evidence in ten hits, and in ten hits with two neighbours each side."""
+    alone, shown = [], []
+    for conversation in given:
+        path = folder / f"{conversation.name}.db"
+        async with MnesisSession.open(model="offline/quote", db_path=path, config=WIDE) as session:
+            said = [f"{each.speaker}: {each.text}" for each in conversation.said]
+            for asked, answered in itertools.zip_longest(said[::2], said[1::2], fillvalue=""):
+                await session.record(asked, answered)
+            place = {message.id: index for index, message in enumerate(await session.messages())}
+            for question in conversation.questions:
+                hits = (await session.grep(question.text, limit=10)).matches
+                found = {place[hit.id] for hit in hits}
+                beside = {place[near.id] for hit in hits for near in (*hit.before, *hit.after)}
+                alone.append(_share(question, found))
+                shown.append(_share(question, found | beside))
+    return len(alone), statistics.mean(alone), statistics.mean(shown)
+
+
+def _share(question: Question, found: set[int]) -> float:
+    return len(found & set(question.evidence)) / len(question.evidence)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------
+
+
+async def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[100_000, 1_000_000], help="messages in a store")
+    parser.add_argument("--turns", type=int, default=10_000, help="turns of the session to travel in; 0 for none")
+    parser.add_argument("--locomo", type=Path, help="locomo10.json, where you have it")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name, given in (("generated", conversations()), ("LoCoMo", locomo(asked.locomo) if asked.locomo else ())):
+            if given:
+                count, alone, shown = await evidence(iter(given), folder)
+                print(f"evidence, {name}, {count} questions: {alone:.1%} in ten hits, {shown:.1%} with two neighbours")
+        print(f"{'':44}{'':18}{'p50 ms':>10}{'p95 ms':>10}")
+        for size in asked.sizes:
+            _print(await grep_times(size, folder))
+        if asked.turns:
+            _print(await travel_times(asked.turns, folder))
+
+
+def _print(rows: Iterator[tuple[str, str, float, float]]) -> None:
+    for where, what, p50, p95 in rows:
+        print(f"{where:44}{what:18}{p50:10.1f}{p95:10.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
