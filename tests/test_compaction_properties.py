@@ -308,5 +308,5 @@ class LongSessions(Sessions):
     """The same, longer."""
 
 
-TestLongSessions = pytest.mark.slow(LongSessions.TestCase)
-TestLongSessions.settings = settings(SETTINGS, max_examples=60, stateful_step_count=100)
+TestLongSessions = pytest.mark.slow(pytest.mark.timeout(900)(LongSessions.TestCase))
+TestLongSessions.settings = settings(SETTINGS, max_examples=15, stateful_step_count=80)
