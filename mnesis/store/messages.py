@@ -131,10 +131,10 @@ def read_window(cx: sqlite3.Connection, session_id: str, view: int | None) -> It
 
     With each come the texts that stand for those of its parts that are not sent whole in that view.
     """
-    alive, parameters = alive_in(view)
+    items, alive, parameters = items_in(view)
     newest = sys.maxsize if view is None else view
     rows = cx.execute(
-        f"SELECT {MESSAGE_COLUMNS}, t.text, t.tokens FROM context_item c {_index(view)} JOIN message m ON m.id = c.ref "
+        f"SELECT {MESSAGE_COLUMNS}, t.text, t.tokens FROM {items} JOIN message m ON m.id = c.ref "
         "LEFT JOIN part p ON p.message_id = m.id "
         "LEFT JOIN tombstone t ON t.part_id = p.id AND t.born_view = "
         "(SELECT max(born_view) FROM tombstone WHERE part_id = p.id AND born_view <= ?) "
@@ -144,13 +144,9 @@ def read_window(cx: sqlite3.Connection, session_id: str, view: int | None) -> It
     return messages_of(rows)
 
 
-def _index(view: int | None) -> str:
-    # Left to itself SQLite walks the primary key: all the items that the session ever had, on every compaction.
-    return "INDEXED BY context_item_alive" if view is None else ""
-
-
-def alive_in(view: int | None) -> tuple[str, Sequence[int]]:
-    """The condition on a context item `c` to stand in a view, and its parameters."""
+def items_in(view: int | None) -> tuple[str, str, Sequence[int]]:
+    """The context items `c`, the condition on them to stand in a view (`None`: the current one), its parameters."""
     if view is None:
-        return "c.died_view IS NULL", ()
-    return "c.born_view <= ? AND (c.died_view IS NULL OR c.died_view > ?)", (view, view)
+        # Left to itself SQLite walks the primary key: all the items that the session ever had, on every compaction.
+        return "context_item c INDEXED BY context_item_alive", "c.died_view IS NULL", ()
+    return "context_item c", "c.born_view <= ? AND (c.died_view IS NULL OR c.died_view > ?)", (view, view)

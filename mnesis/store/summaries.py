@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mnesis.errors import Corrupt
 from mnesis.models.summary import LossCertificate, Summary, SummarySource
 from mnesis.store import search
-from mnesis.store.messages import Tombstone, alive_in
+from mnesis.store.messages import Tombstone, items_in
 from mnesis.store.rows import micros, moment, one
 
 
@@ -143,10 +143,10 @@ class WindowRow:
 
 def read_window(cx: sqlite3.Connection, session_id: str, view: int | None) -> list[tuple[int, WindowRow]]:
     """The summaries that stand in a view (`None`: the current one), with their positions."""
-    alive, parameters = alive_in(view)
+    items, alive, parameters = items_in(view)
     rows = cx.execute(
         "SELECT c.pos, s.id, s.depth, s.level, s.model, s.text, s.tokens, s.first_turn, s.last_turn, s.message_count "
-        f"FROM context_item c JOIN summary s ON s.id = c.ref WHERE c.session_id = ? AND c.kind = 'summary' AND {alive}",
+        f"FROM {items} JOIN summary s ON s.id = c.ref WHERE c.session_id = ? AND c.kind = 'summary' AND {alive}",
         (session_id, *parameters),
     )
     return [(row[0], WindowRow(*row[1:])) for row in rows]
