@@ -18,7 +18,7 @@ from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.ids import kind_of, new_id
 from mnesis.intake import parts_of, text_of
-from mnesis.ledger import Clock, Ledger, OpenTurn, Outcome, StaleWindow, utc_now
+from mnesis.ledger import Clock, CompactionRecord, Ledger, OpenTurn, Outcome, StaleWindow, utc_now
 from mnesis.llm.base import Finish, Provider, Request
 from mnesis.llm.reply import ReplyBuilder, Spent, chunks_of
 from mnesis.llm.select import limits_of, provider_for
@@ -475,7 +475,7 @@ class MnesisSession:
 
     def history(self) -> list[TurnSnapshot]:
         """What each turn's window was made of, from the first turn on."""
-        return self._ledger.snapshots()
+        return self._ledger.accounts.snapshots()
 
     async def events(self) -> list[EventRecord]:
         """Everything that happened, as it is stored."""
@@ -755,4 +755,4 @@ def _compactor(ledger: Ledger, provider: Provider, config: MnesisConfig, budget:
     model = config.compaction.compaction_model or ledger.row.model
     limits = limits_of(provider, model, config if model == ledger.row.model else MnesisConfig())
     summarizer = Summarizer(provider, model, limits, ledger.counter, config.compaction)
-    return Compactor(ledger, summarizer, config.compaction, budget)
+    return Compactor(CompactionRecord(ledger), summarizer, config.compaction, budget)

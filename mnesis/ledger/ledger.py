@@ -3,9 +3,9 @@
 Each method is one transaction. Events are published after it, in the order in which they were stored.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import takewhile
 from typing import Any, Self
 
@@ -14,9 +14,7 @@ from mnesis.context.assembly import (
     LiveWindow,
     Preamble,
     assemble,
-    entry_of,
     measure,
-    summary_entry,
     system_item,
     system_tokens,
     tools_item,
@@ -25,7 +23,6 @@ from mnesis.context.excerpt import excerpts
 from mnesis.errors import MnesisError, NotFound, SessionNotFoundError
 from mnesis.events.bus import EventBus
 from mnesis.events.payloads import (
-    CompactionCompletedPayload,
     EventRecord,
     MessageCreatedPayload,
     MnesisEvent,
@@ -37,30 +34,17 @@ from mnesis.events.payloads import (
     TurnFailedPayload,
 )
 from mnesis.ids import new_id
-from mnesis.models.context import Budget, ContextBreakdown, ContextWindow, TurnSnapshot
+from mnesis.ledger.accounts import COMPACTIONS, Accounts
+from mnesis.ledger.windows import drafted, read_entries
+from mnesis.ledger.writing import Clock, Posting, Writer, utc_now
+from mnesis.models.context import Budget, ContextBreakdown, ContextWindow
 from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, TurnState
 from mnesis.models.summary import Summary
 from mnesis.store import Database, Tx, events, messages, sessions, summaries, turns, views
-from mnesis.store.messages import NewMessage, Tombstone
+from mnesis.store.messages import NewMessage
 from mnesis.store.rows import SessionRow, usage_columns
-from mnesis.store.summaries import NewSummary
 from mnesis.store.turns import NewTurn, ToolSet, TurnRow
-from mnesis.tokens import TokenCounter, correction, counter_for
-
-type Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The clock of the store's time columns. Nothing is ordered by it."""
-    return datetime.now(UTC)
-
-
-_COMPACTIONS = (MnesisEvent.COMPACTION_TRIGGERED, MnesisEvent.COMPACTION_COMPLETED)
-_RECENT = 50
-
-
-class _SwapLost(Exception):
-    """Something that was to be replaced does not stand in the window any more."""
+from mnesis.tokens import TokenCounter, counter_for
 
 
 class StaleWindow(MnesisError):
@@ -107,18 +91,6 @@ class _Finished:
     turn: TurnRow
 
 
-@dataclass(slots=True)
-class _Posting:
-    """The events of one transaction, kept until it is on disk."""
-
-    now: datetime
-    events: list[tuple[MnesisEvent, Payload]] = field(default_factory=list)
-
-    def post(self, cx: Tx, event: MnesisEvent, payload: Payload, turn: int | None) -> None:
-        events.append(cx, event, payload, turn, self.now)
-        self.events.append((event, payload))
-
-
 class Ledger:
     """One session in the store. Not safe for two turns at once: the session sees to that."""
 
@@ -128,13 +100,11 @@ class Ledger:
         self.row = row
         self.bus = bus
         self.counter = counter
+        self.accounts = Accounts()
         self._db = db
-        self._clock = clock
+        self._writer = Writer(db, bus, clock)
         self._live: LiveWindow | None = None
         self._in_doubt = False
-        self._turns: list[TurnRow] = []
-        self._compactions: list[tuple[int, MnesisEvent, Payload]] = []
-        self._usage = TokenUsage()
 
     # -- beginning and end --------------------------------------------------------------------------------------
 
@@ -146,13 +116,13 @@ class Ledger:
         ledger = cls(db, row, counter, bus, clock)
         payload = SessionCreatedPayload(session_id=row.id, model=row.model, agent=row.agent, parent_id=row.parent_id)
 
-        def work(cx: Tx, posting: _Posting) -> None:
+        def work(cx: Tx, posting: Posting) -> None:
             if row.parent_id is not None and sessions.find(cx, row.parent_id) is None:
                 raise NotFound("session", row.parent_id, "it was given as parent_id")
             sessions.insert(cx, row)
             posting.post(cx, MnesisEvent.SESSION_CREATED, payload, None)
 
-        await ledger._write(work)
+        await ledger.write(work)
         return ledger
 
     @classmethod
@@ -163,25 +133,24 @@ class Ledger:
             row = sessions.find(cx, id)
             if row is None:
                 return None
-            return row, turns.read_turns(cx, id), events.recent(cx, id, _COMPACTIONS, limit=-1)
+            return row, turns.read_turns(cx, id), events.recent(cx, id, COMPACTIONS, limit=-1)
 
         found = await db.read(work)
         if found is None:
             raise SessionNotFoundError(id, db.path or ":memory:")
         row, past, compactions = found
         ledger = cls(db, row, counter_for(row.model), bus, clock)
-        ledger._account(past)
-        ledger._compactions = [
-            (each.turn, each.event, each.payload) for each in reversed(compactions) if each.turn is not None
-        ]
+        ledger.accounts.add(past)
+        for each in reversed(compactions):
+            ledger.accounts.note(each.turn, each.event, each.payload)
         return ledger
 
     async def abort_left_open(self) -> None:
         """Mark turns that a dead process left open as aborted. Call it only while holding the session's lock."""
-        if not any(row.state == TurnState.OPEN for row in self._turns):
+        if not any(row.state == TurnState.OPEN for row in self.accounts.rows):
             return
 
-        def work(cx: Tx, posting: _Posting) -> None:
+        def work(cx: Tx, posting: Posting) -> None:
             for id, index in turns.open_turns(cx, self.row.id):
                 turns.finish_turn(cx, id, TurnState.ABORTED, posting.now)
                 payload = TurnAbortedPayload(
@@ -189,7 +158,7 @@ class Ledger:
                 )
                 posting.post(cx, MnesisEvent.TURN_ABORTED, payload, index)
 
-        await self._write(work)
+        await self.write(work)
         await self.reread()
 
     async def settle(self) -> None:
@@ -205,7 +174,7 @@ class Ledger:
     async def close(self) -> None:
         """Store that the session was closed."""
         payload = SessionClosedPayload(session_id=self.row.id)
-        await self._write(lambda cx, posting: posting.post(cx, MnesisEvent.SESSION_CLOSED, payload, None))
+        await self.write(lambda cx, posting: posting.post(cx, MnesisEvent.SESSION_CLOSED, payload, None))
 
     # -- the two writes of a turn -------------------------------------------------------------------------------
 
@@ -226,14 +195,14 @@ class Ledger:
         live = await self.live()
         sent = self._sent(live, user, self.preamble(turn.system_prompt, turn.tools))
 
-        def work(cx: Tx, posting: _Posting) -> tuple[int, int, int]:
+        def work(cx: Tx, posting: Posting) -> tuple[int, int, int]:
             return self._insert_open(cx, posting, turn, user, sent, live.version)
 
         def apply(stored: tuple[int, int, int]) -> None:
             index, view, seq = stored
-            self._append(live, _entry(seq, index, user), view)
+            self._append(live, drafted(seq, index, user), view)
 
-        index, _, _ = await self._write(work, apply)
+        index, _, _ = await self.write(work, apply)
         return OpenTurn(turn.id, index, user, sent.request_hash)
 
     async def sending(self, turn: OpenTurn, budget: Budget, preamble: Preamble) -> ContextWindow:
@@ -244,7 +213,7 @@ class Ledger:
         window = assemble(preamble, live.entries, budget)
         if window.request_hash != turn.request_hash:
             version, sent = live.version, Sent(window.request_hash, window.breakdown())
-            await self._write(lambda cx, _: turns.mark_sent(cx, turn.id, version, sent.request_hash, sent.tokens))
+            await self.write(lambda cx, _: turns.mark_sent(cx, turn.id, version, sent.request_hash, sent.tokens))
         return window
 
     async def tokens_of(self, turn: int) -> int:
@@ -259,7 +228,7 @@ class Ledger:
         live = await self.live()
         drafts = [self.draft("assistant", said, room=room), self.draft("tool", results, room=room)]
 
-        def work(cx: Tx, posting: _Posting) -> list[tuple[int, int]]:
+        def work(cx: Tx, posting: Posting) -> list[tuple[int, int]]:
             stored = []
             for draft in drafts:
                 view = views.advance(cx, self.row.id, "tool round", turn.index, posting.now)
@@ -268,9 +237,9 @@ class Ledger:
 
         def apply(stored: list[tuple[int, int]]) -> None:
             for draft, (view, seq) in zip(drafts, stored, strict=True):
-                self._append(live, _entry(seq, turn.index, draft), view)
+                self._append(live, drafted(seq, turn.index, draft), view)
 
-        await self._write(work, apply)
+        await self.write(work, apply)
 
     async def finish_turn(self, turn: OpenTurn, outcome: Outcome, room: int | None = None) -> NewMessage | None:
         """Transaction 2: the turn is committed, failed or aborted; a whole reply is in the window.
@@ -283,18 +252,18 @@ class Ledger:
         if outcome.parts or committed:
             reply = self.draft("assistant", outcome.parts, room=room, partial=not committed)
 
-        def work(cx: Tx, posting: _Posting) -> _Finished | None:
+        def work(cx: Tx, posting: Posting) -> _Finished | None:
             return self._insert_finished(cx, posting, turn.id, turn.index, outcome, reply)
 
         def apply(stored: _Finished | None) -> None:
             if stored is None:
                 self._live = None
                 return
-            self._account([stored.turn])
+            self.accounts.add([stored.turn])
             if reply is not None and committed:
-                self._append(live, _entry(stored.seq, turn.index, reply), stored.view)
+                self._append(live, drafted(stored.seq, turn.index, reply), stored.view)
 
-        return reply if await self._write(work, apply) else None
+        return reply if await self.write(work, apply) else None
 
     async def record(
         self, turn: NewTurn, user: NewMessage, outcome: Outcome, room: int | None = None
@@ -304,7 +273,7 @@ class Ledger:
         sent = self._sent(live, user, live.preamble)
         reply = self.draft("assistant", outcome.parts, room=room)
 
-        def work(cx: Tx, posting: _Posting) -> tuple[int, int, int, _Finished]:
+        def work(cx: Tx, posting: Posting) -> tuple[int, int, int, _Finished]:
             index, view, seq = self._insert_open(cx, posting, turn, user, sent, live.version)
             finished = self._insert_finished(cx, posting, turn.id, index, outcome, reply)
             assert finished is not None, "a turn that was opened in this transaction is open"
@@ -312,18 +281,18 @@ class Ledger:
 
         def apply(stored: tuple[int, int, int, _Finished]) -> None:
             index, view, seq, finished = stored
-            self._append(live, _entry(seq, index, user), view)
-            self._append(live, _entry(finished.seq, index, reply), finished.view)
-            self._account([finished.turn])
+            self._append(live, drafted(seq, index, user), view)
+            self._append(live, drafted(finished.seq, index, reply), finished.view)
+            self.accounts.add([finished.turn])
 
-        index, *_ = await self._write(work, apply)
+        index, *_ = await self.write(work, apply)
         return index, reply
 
     def _sent(self, live: LiveWindow, user: NewMessage, preamble: Preamble) -> Sent:
         """What the window with this message is; in O(message) where the preamble is the usual one."""
         if preamble != live.preamble:
             live = LiveWindow(live.version, preamble, live.entries)
-        return Sent(*live.preview(_entry(-1, -1, user).items))
+        return Sent(*live.preview(drafted(-1, -1, user).items))
 
     def _append(self, live: LiveWindow, entry: Entry, view: int) -> None:
         """Follow the store; where something else moved the window in between, read it again."""
@@ -333,7 +302,7 @@ class Ledger:
             self._live = None
 
     def _insert_open(
-        self, cx: Tx, posting: _Posting, turn: NewTurn, user: NewMessage, sent: Sent, expected: int
+        self, cx: Tx, posting: Posting, turn: NewTurn, user: NewMessage, sent: Sent, expected: int
     ) -> tuple[int, int, int]:
         session_id, now = self.row.id, posting.now
         if views.current(cx, session_id) != expected:
@@ -347,7 +316,7 @@ class Ledger:
     def _insert_finished(
         self,
         cx: Tx,
-        posting: _Posting,
+        posting: Posting,
         turn_id: str,
         index: int,
         outcome: Outcome,
@@ -366,12 +335,12 @@ class Ledger:
         return _Finished(view, seq, row)
 
     def _insert_message(
-        self, cx: Tx, posting: _Posting, turn_id: str, index: int, message: NewMessage, view: int
+        self, cx: Tx, posting: Posting, turn_id: str, index: int, message: NewMessage, view: int
     ) -> int:
         session_id = self.row.id
         seq = messages.append(cx, session_id, turn_id, index, message, posting.now)
         if not message.partial:
-            tokens = _entry(seq, index, message).tokens
+            tokens = drafted(seq, index, message).tokens
             views.add_item(cx, session_id, seq, view, "message", message.id, tokens)
             summaries.set_tombstones(cx, session_id, view, message.excerpts.values())
         payload = MessageCreatedPayload(
@@ -397,10 +366,10 @@ class Ledger:
     async def live(self) -> LiveWindow:
         """The current window, read from the store where memory does not hold it, with the turns that others added."""
         if self._live is None:
-            since = self._settled()
+            since = self.accounts.settled()
             live, rows = await self._db.read(lambda cx: (self._read_live(cx), turns.read_turns(cx, self.row.id, since)))
-            known = self._settled()  # another reader may have been quicker
-            self._account([row for row in rows if row.idx >= known], known)
+            known = self.accounts.settled()  # another reader may have been quicker
+            self.accounts.add([row for row in rows if row.idx >= known], known)
             self._live = live
         return self._live
 
@@ -408,13 +377,6 @@ class Ledger:
         """Forget the window in memory, and read it again: something else moved it."""
         self._live = None
         await self.live()
-
-    def _settled(self) -> int:
-        """How many turns memory holds that cannot change any more."""
-        count = len(self._turns)
-        while count and self._turns[count - 1].state == TurnState.OPEN:
-            count -= 1
-        return count
 
     def preamble(self, system_prompt: str | None = None, tools: ToolSet | None = None) -> Preamble:
         """What a request begins with: the session's system prompt, or the turn's own, and the tools of the turn."""
@@ -430,8 +392,8 @@ class Ledger:
     ) -> ContextWindow:
         """The window as it would be sent now, with a user message that is not stored yet."""
         live = await self.live()
-        drafted = [_entry(-1, len(self._turns), user)] if user else []
-        return assemble(live.preamble if preamble is None else preamble, [*live.entries, *drafted], budget)
+        asked = [drafted(-1, len(self.accounts.rows), user)] if user else []
+        return assemble(live.preamble if preamble is None else preamble, [*live.entries, *asked], budget)
 
     async def past_window(self, turn: int, budget: Budget) -> ContextWindow:
         """The window of a past turn, as it was sent. Raises `NotFound`."""
@@ -439,131 +401,27 @@ class Ledger:
         def work(cx: Tx) -> tuple[Preamble, list[Entry]]:
             row = turns.find_turn(cx, self.row.id, turn)
             if row is None:
-                raise NotFound("turn", str(turn), f"session {self.row.id} has {len(self._turns)} turns, from 0")
-            return self.preamble(row.system_prompt, turns.tool_set(cx, row.tools)), self._read_entries(cx, row.view)
+                raise NotFound("turn", str(turn), f"session {self.row.id} has {len(self.accounts.rows)} turns, from 0")
+            return self.preamble(row.system_prompt, turns.tool_set(cx, row.tools)), read_entries(
+                cx, self.row.id, row.view
+            )
 
         preamble, entries = await self._db.read(work)
         return assemble(preamble, entries, budget, turn=turn)
 
     def _read_live(self, cx: Tx) -> LiveWindow:
-        return LiveWindow(views.current(cx, self.row.id), self.preamble(), self._read_entries(cx, None))
+        return LiveWindow(views.current(cx, self.row.id), self.preamble(), read_entries(cx, self.row.id, None))
 
-    def _read_entries(self, cx: Tx, view: int | None) -> list[Entry]:
-        """What stands in a view (`None`: the current one), in the order of the window."""
-        said = [
-            entry_of(message.seq, message.id, message.turn, message.role, message.parts, message.part_ids, sizes, cut)
-            for message, sizes, cut in messages.read_window(cx, self.row.id, view)
-        ]
-        stands_for = [
-            summary_entry(
-                pos,
-                row.id,
-                row.text,
-                depth=row.depth,
-                level=row.level,
-                model=row.model,
-                turns=(row.first_turn, row.last_turn),
-                message_count=row.message_count,
-                tokens=row.tokens,
-            )
-            for pos, row in summaries.read_window(cx, self.row.id, view)
-        ]
-        return sorted([*said, *stands_for], key=lambda entry: entry.pos)
-
-    # -- compaction ---------------------------------------------------------------------------------------------
-
-    @property
-    def session_id(self) -> str:
-        """The session's id."""
-        return self.row.id
-
-    def now(self) -> datetime:
-        """What the clock says."""
-        return self._clock()
-
-    async def swap(self, entries: Sequence[Entry], summary: NewSummary) -> bool:
-        """Let a summary stand for these entries from a new view on.
-
-        Compare-and-swap: False, and nothing has changed, where one of them does not stand in the window any more.
-        """
-
-        def work(cx: Tx, posting: _Posting) -> bool:
-            view = views.advance(cx, self.row.id, "compaction", None, posting.now)
-            if not summaries.bury(cx, self.row.id, view, [entry.ref for entry in entries]):
-                raise _SwapLost
-            summaries.insert(cx, self.row.id, summary, posting.now)
-            views.add_item(cx, self.row.id, entries[0].pos, view, "summary", summary.id, summary.tokens)
-            return True
-
-        return await self._moved(work)
-
-    async def prune(self, stones: Sequence[Tombstone], of: Sequence[Entry]) -> bool:
-        """Let tombstones stand for tool outputs from a new view on; compare-and-swap as in `swap`."""
-        buried = {stone.part_id for stone in stones}
-        refs = [entry.ref for entry in of if any(item.id in buried for item in entry.items)]
-
-        def work(cx: Tx, posting: _Posting) -> bool:
-            view = views.advance(cx, self.row.id, "pruning", None, posting.now)
-            if not summaries.are_alive(cx, self.row.id, refs) or summaries.are_pruned(cx, buried):
-                raise _SwapLost
-            summaries.set_tombstones(cx, self.row.id, view, stones)
-            return True
-
-        return await self._moved(work)
-
-    async def _moved(self, work: Callable[[Tx, _Posting], bool]) -> bool:
-        try:
-            await self._write(work)
-        except _SwapLost:
-            return False
-        finally:
-            self._live = None
-        return True
-
-    async def post(self, event: MnesisEvent, payload: Payload, turn: int | None) -> None:
-        """Store an event by itself, and tell subscribers."""
-        await self._write(lambda cx, posting: posting.post(cx, event, payload, turn))
-        if event in _COMPACTIONS and turn is not None:
-            self._compactions.append((turn, event, payload))
-
-    async def recent_compactions(self) -> Sequence[Payload]:
-        """What the last compactions came to, newest first."""
-        ends = (MnesisEvent.COMPACTION_COMPLETED, MnesisEvent.COMPACTION_FAILED)
-        found = await self._db.read(lambda cx: events.recent(cx, self.row.id, ends, _RECENT))
-        return [record.payload for record in found]
-
-    # -- accounting ---------------------------------------------------------------------------------------------
+    # -- what is there ------------------------------------------------------------------------------------------
 
     @property
     def usage(self) -> TokenUsage:
         """What the provider has counted over the whole session."""
-        return self._usage
-
-    def snapshots(self) -> list[TurnSnapshot]:
-        """The window of each finished turn, in tokens by kind, and what compaction it set off."""
-        triggered = {turn for turn, event, _ in self._compactions if event is MnesisEvent.COMPACTION_TRIGGERED}
-        results = {
-            turn: payload.result()
-            for turn, _, payload in self._compactions
-            if isinstance(payload, CompactionCompletedPayload)
-        }
-        return [
-            TurnSnapshot(
-                turn_index=row.idx,
-                context_tokens=row.tokens,
-                compaction_triggered=row.idx in triggered,
-                compact_result=results.get(row.idx),
-            )
-            for row in self._turns
-            if row.state != TurnState.OPEN
-        ]
+        return self.accounts.usage
 
     def correction(self) -> float:
         """What the provider counts for each token that we count. 1 where the counts are exact."""
-        if self.counter.exact:
-            return 1.0
-        recent = [row for row in self._turns[-16:] if not row.recorded and row.model == self.row.model]
-        return correction((row.window_tokens, row.input_tokens or 0) for row in recent)
+        return 1.0 if self.counter.exact else self.accounts.correction(self.row.model)
 
     async def log(self) -> list[Message]:
         """Every message, in order, and each summary where the log had got to when it was made."""
@@ -583,32 +441,33 @@ class Ledger:
         """Every event, in order."""
         return await self._db.read(lambda cx: events.read(cx, self.row.id))
 
-    def _account(self, rows: Sequence[TurnRow], start: int | None = None) -> None:
-        """Take the turns from `start` on (by default the first of them) into memory."""
-        first = start if start is not None else rows[0].idx if rows else 0
-        self._turns[first:] = rows
-        self._usage += turns.usage_of(rows)
-
     # -- transactions -------------------------------------------------------------------------------------------
 
-    async def _write[T](self, work: Callable[[Tx, _Posting], T], apply: Callable[[T], None] = lambda _: None) -> T:
+    def now(self) -> datetime:
+        """What the clock says."""
+        return self._writer.clock()
+
+    def forget(self) -> None:
+        """What is in memory of the window is not what is on disk any more: read it when it is needed."""
+        self._live = None
+
+    async def read[T](self, work: Callable[[Tx], T]) -> T:
+        """Run `work` on one consistent snapshot of the store."""
+        return await self._db.read(work)
+
+    async def write[T](self, work: Callable[[Tx, Posting], T], apply: Callable[[T], None] = lambda _: None) -> T:
         """Run `work` as one transaction, `apply` its result to what is in memory, then tell subscribers."""
-        posting = _Posting(self._clock())
         try:
-            result = await self._db.write(lambda cx: work(cx, posting))
+            return await self._writer.write(work, apply)
         except BaseException:
             self._live = None  # a cancelled write may be on disk all the same: read everything again
             self._in_doubt = True
             raise
-        apply(result)
-        for event, payload in posting.events:
-            await self.bus.publish(event, payload)
-        return result
 
-
-def _entry(seq: int, turn: int, message: NewMessage) -> Entry:
-    cut = {index: (stone.text, stone.tokens) for index, stone in message.excerpts.items()}
-    return entry_of(seq, message.id, turn, message.role, message.parts, message.part_ids, message.sizes, cut)
+    async def post(self, event: MnesisEvent, payload: Payload, turn: int | None) -> None:
+        """Store an event by itself, and tell subscribers."""
+        await self.write(lambda cx, posting: posting.post(cx, event, payload, turn))
+        self.accounts.note(turn, event, payload)
 
 
 def _columns(outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,7 @@
+"""One session in the store: the writes of its turns and compactions, the window that follows, what it has used."""
+
+from mnesis.ledger.compactions import CompactionRecord
+from mnesis.ledger.ledger import Ledger, OpenTurn, Outcome, StaleWindow
+from mnesis.ledger.writing import Clock, utc_now
+
+__all__ = ["Clock", "CompactionRecord", "Ledger", "OpenTurn", "Outcome", "StaleWindow", "utc_now"]
