@@ -2,68 +2,47 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from mnesis.compaction.compactor import Compactor, Reason
-from mnesis.compaction.summarize import Summarizer
-from mnesis.context.assembly import Preamble, system_tokens
-from mnesis.context.budget import share
-from mnesis.errors import ConfigError, InputError, SessionClosed, StoreError, describe_value
+from mnesis.context.assembly import system_tokens
+from mnesis.errors import ConfigError, InputError, SessionClosed, describe_value
 from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.ids import kind_of, new_id
 from mnesis.intake import parts_of, text_of
-from mnesis.ledger import Clock, CompactionRecord, Ledger, OpenTurn, Outcome, StaleWindow, utc_now
-from mnesis.llm.base import Finish, Provider, Request
-from mnesis.llm.reply import ReplyBuilder, Spent, chunks_of
-from mnesis.llm.select import limits_of, provider_for
+from mnesis.ledger import Clock, Ledger, utc_now
+from mnesis.llm.base import Provider
+from mnesis.llm.select import provider_for
 from mnesis.models.config import MnesisConfig
-from mnesis.models.context import Budget, ContextWindow, TurnSnapshot
+from mnesis.models.context import ContextWindow, TurnSnapshot
 from mnesis.models.message import (
     CompactionResult,
     Message,
     Part,
     RecordResult,
     StreamEvent,
-    TextDelta,
-    TextPart,
     TokenUsage,
     TurnComplete,
     TurnResult,
-    TurnState,
 )
 from mnesis.models.recall import Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
 from mnesis.models.summary import Summary
 from mnesis.recall import Recall
+from mnesis.room import Room
 from mnesis.store import Database
-from mnesis.store.lock import SessionLock
-from mnesis.store.messages import NewMessage
 from mnesis.store.rows import SessionRow
-from mnesis.store.turns import NewTurn
+from mnesis.tasks import Tasks
 from mnesis.tokens import counter_for
-from mnesis.tools import Toolbox, run_calls
-from mnesis.tools.recall import recall_tools
-
-_log = logging.getLogger(__name__)
+from mnesis.turn_lock import TurnLock
+from mnesis.turns import Ask, Recorded, Turns
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
 
 type MessageLike = str | Sequence[Part | dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """What a caller wants of one turn."""
-
-    parts: tuple[Part, ...]
-    system_prompt: str | None
-    params: dict[str, Any]
-    origin: str | None
 
 
 class MnesisSession:
@@ -78,16 +57,13 @@ class MnesisSession:
         self._db = db
         self._owns_db = owns_db
         self._ledger = ledger
-        self._provider = providers.answers
         self._config = config
-        self._limits = limits_of(providers.answers, ledger.row.model, config)
-        self._compactor = _compactor(ledger, providers.summarises, config, self._budget)
-        self._recall = Recall(db, ledger, self._budget)
-        self._compaction_lock = asyncio.Lock()
-        self._turn_lock = asyncio.Lock()
-        self._process_lock = SessionLock(db.path, ledger.row.id, db.in_turn)
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._tasks = Tasks()
+        self._lock = TurnLock(db, ledger)
+        self._room = Room(ledger, providers.answers, providers.summarises, config, self._tasks)
+        self._recall = Recall(db, ledger, self._room.budget)
+        self._turns = Turns(ledger, self._room, self._lock, self._recall, providers.answers, config.session)
 
     # -- beginning and end --------------------------------------------------------------------------------------
 
@@ -196,7 +172,7 @@ class MnesisSession:
             settings = config or ledger.row.config
             providers = _Providers.of(llm, ledger.row.model, settings)
             session = cls(db, pool is None, ledger, providers, settings)
-            await session._recover()
+            await session._lock.recover()
             return session
 
         return await _built(build, _checked(config), db_path, pool, create=False)
@@ -207,8 +183,7 @@ class MnesisSession:
             return
         self._closed = True
         try:
-            while self._tasks:
-                await asyncio.wait(self._tasks)
+            await self._tasks.drain()
             await self._ledger.close()
         finally:
             if self._owns_db:
@@ -267,9 +242,9 @@ class MnesisSession:
                 text_of(value, argument)
         if not isinstance(params, Mapping | None):
             raise InputError(f"params={describe_value(params)} is a {type(params).__name__}; give a dict")
-        ask = _Ask(parts_of(message, "message"), system_prompt, dict(params or {}), origin)
+        ask = Ask(parts_of(message, "message"), system_prompt, dict(params or {}), origin)
         events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
-        task = self._spawn(self._turn(ask, events.put_nowait))
+        task = self._tasks.start(self._turns.run(ask, events.put_nowait))
         task.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -296,14 +271,15 @@ class MnesisSession:
         text_of(finish_reason, "finish_reason")
         if not isinstance(tokens, TokenUsage | None):
             raise InputError(f"tokens={describe_value(tokens)} is not a TokenUsage; give TokenUsage(input=…, output=…)")
-        return await self._spawn(self._recorded(asked, answered, tokens, finish_reason))
+        turn = Recorded(asked, answered, tokens, finish_reason)
+        return await self._tasks.start(self._turns.record(turn))
 
     async def compact(self) -> CompactionResult:
         """Compact now, all turns but the newest, and wait for it. The result is measured: what was too small to shrink
         stays as it is. Where the summariser fails, sentences are chosen without a model (level 3).
         """
         self._check_open()
-        return await self._compact("manual")
+        return await self._room.compact("manual")
 
     # -- what is there ------------------------------------------------------------------------------------------
 
@@ -345,7 +321,7 @@ class MnesisSession:
     @property
     def compaction_in_progress(self) -> bool:
         """Whether the window is being compacted at this moment."""
-        return self._compaction_lock.locked()
+        return self._room.being_made
 
     @property
     def event_bus(self) -> EventBus:
@@ -377,9 +353,9 @@ class MnesisSession:
         """
         self._check_open()
         if turn is None:
-            await self._make_room(self._ledger.preamble())
-            return await self._ledger.window(self._budget())
-        return await self._ledger.past_window(turn, self._budget())
+            await self._room.make(self._ledger.preamble())
+            return await self._ledger.window(self._room.budget())
+        return await self._ledger.past_window(turn, self._room.budget())
 
     async def preview(self, message: MessageLike, *, system_prompt: str | None = None) -> ContextWindow:
         """The window that `send` would send with this message. Nothing is stored, and no model is asked.
@@ -387,16 +363,16 @@ class MnesisSession:
         Raises `InputError`, and `ContextOverflow` where the window would not fit.
         """
         self._check_open()
-        preamble = self._ledger.preamble(system_prompt, (await self._offered()).definitions)
-        user = self._ledger.draft("user", parts_of(message, "message"), room=self._room(preamble))
-        return await self._ledger.window(self._budget(), user, preamble)
+        preamble = self._ledger.preamble(system_prompt, (await self._turns.offered()).definitions)
+        user = self._ledger.draft("user", parts_of(message, "message"), room=self._room.for_message(preamble))
+        return await self._ledger.window(self._room.budget(), user, preamble)
 
     async def context_for_next_turn(self, system_prompt: str | None = None) -> list[dict[str, Any]]:
         """The window as chat-completion messages, for a model that you call yourself."""
         self._check_open()
         preamble = self._ledger.preamble(system_prompt)
-        await self._make_room(preamble)
-        return (await self._ledger.window(self._budget(), preamble=preamble)).to_openai()
+        await self._room.make(preamble)
+        return (await self._ledger.window(self._room.budget(), preamble=preamble)).to_openai()
 
     async def summaries(self) -> list[Summary]:
         """The summaries, in the order in which they were made: what they stand for, and what they no longer say."""
@@ -464,12 +440,8 @@ class MnesisSession:
         whole file.
         """
         self._check_open()
-        running = self._turn_lock.locked() or not self._process_lock.try_acquire()
-        try:
-            return await self._recall.verify(deep=deep, turn_running=running)
-        finally:
-            if not running:
-                self._process_lock.release()
+        with self._lock.if_free() as free:
+            return await self._recall.verify(deep=deep, turn_running=not free)
 
     # -- the record ---------------------------------------------------------------------------------------------
 
@@ -484,215 +456,6 @@ class MnesisSession:
 
     def __repr__(self) -> str:
         return f"<MnesisSession {self.id} {self.model} {len(self.history())} turns{' closed' * self._closed}>"
-
-    # -- one turn, in a straight line ---------------------------------------------------------------------------
-
-    async def _turn(self, ask: _Ask, emit: Callable[[StreamEvent], None]) -> TurnResult:
-        async with self._exclusive():
-            tools = await self._offered()
-            preamble = self._ledger.preamble(ask.system_prompt, tools.definitions)
-            user = self._ledger.draft("user", ask.parts, room=self._room(preamble))
-            turn = await self._latest(lambda: self._open(ask, user, preamble, tools))
-            reply = ReplyBuilder()
-            try:
-                compaction = await self._make_room(preamble)
-                spent = await self._converse(turn, preamble, ask, tools, reply, emit)
-                result = await self._commit(turn, preamble, spent, reply)
-            except asyncio.CancelledError:
-                await self._ledger.finish_turn(turn, Outcome(TurnState.ABORTED, _kept(reply)))
-                raise
-            except Exception as error:  # whatever a provider raises, the turn does not stay open
-                await self._ledger.finish_turn(turn, Outcome(TurnState.FAILED, _kept(reply), error=error))
-                raise
-            triggered = await self._compact_if_due() or compaction is not None
-            return result.model_copy(update={"compaction_triggered": triggered, "compaction_result": compaction})
-
-    async def _open(self, ask: _Ask, user: NewMessage, preamble: Preamble, tools: Toolbox) -> OpenTurn:
-        if not self._config.compaction.auto:  # nothing will make room: refuse before anything is stored
-            await self._ledger.window(self._budget(), user, preamble)
-        new = NewTurn(new_id("turn"), self.model, False, ask.system_prompt, ask.origin, tools.definitions)
-        return await self._ledger.open_turn(new, user)
-
-    async def _make_room(self, preamble: Preamble) -> CompactionResult | None:
-        """See to it that the window fits; what has to be compacted for that is waited for."""
-        if not self._config.compaction.auto or await self._fits(preamble):
-            return None
-        async with self._compaction_lock:  # one under way may be enough
-            pass
-        return None if await self._fits(preamble) else await self._compact("hard")
-
-    async def _converse(
-        self,
-        turn: OpenTurn,
-        preamble: Preamble,
-        ask: _Ask,
-        tools: Toolbox,
-        reply: ReplyBuilder,
-        emit: Callable[[StreamEvent], None],
-    ) -> Spent:
-        """Ask the model, run the tools that it calls, and ask again, until it answers."""
-        spent = Spent()
-        for rounds_left in range(self._config.session.max_tool_rounds, -1, -1):
-            window = await self._ledger.sending(turn, self._budget(), preamble)
-            params = ask.params if rounds_left else {**ask.params, "tool_choice": "none"}
-            request = Request(self.model, *window.to_request(), tools=tools.specs, params=params)
-            finish = await self._ask_model(request, reply, emit)
-            spent = spent.plus(finish, finish.usage or self._counted(window.size, reply.parts()))
-            if not (tools.specs and reply.calls and rounds_left):
-                break
-            results = await run_calls(reply.calls, tools.by_name)
-            room = await self._room_in(turn, preamble)
-            await self._ledger.add_round(turn, reply.take_all(), results, room)
-            await self._make_room(preamble)
-        return spent
-
-    async def _ask_model(self, request: Request, reply: ReplyBuilder, emit: Callable[[StreamEvent], None]) -> Finish:
-        async with contextlib.aclosing(chunks_of(self._provider, request)) as chunks:
-            async for chunk in chunks:
-                if text := reply.take(chunk):
-                    emit(TextDelta(text=text))
-        return reply.finished(self.model)
-
-    async def _commit(self, turn: OpenTurn, preamble: Preamble, spent: Spent, reply: ReplyBuilder) -> TurnResult:
-        outcome = Outcome(TurnState.COMMITTED, reply.parts(), spent.usage, spent.cost, spent.finish_reason)
-        stored = await self._ledger.finish_turn(turn, outcome, await self._room_in(turn, preamble))
-        assert stored is not None, "a committed turn has a reply"
-        assert spent.usage is not None, "a reply cost something"
-        return TurnResult(
-            text=reply.text,
-            tokens=spent.usage,
-            finish_reason=spent.finish_reason,
-            cost=spent.cost,
-            message_id=stored.id,
-            user_message_id=turn.user.id,
-            turn=turn.index,
-            model=self.model,
-        )
-
-    async def _offered(self) -> Toolbox:
-        """The tools of the next turn: those that bring back what the window no longer holds."""
-        wanted = self._config.session.recall
-        summarised = any(entry.is_summary for entry in (await self._ledger.live()).entries)
-        if wanted == "always" or (wanted == "auto" and summarised and self._limits.tools):
-            answer = max(200, min(4_000, self._budget().usable // 8))
-            return Toolbox.of(recall_tools(self, answer, self._shortened), self._ledger.counter)
-        return Toolbox()
-
-    def _shortened(self, text: str, tokens: int) -> str:
-        """The beginning of a text, as much of it as `tokens` allow."""
-        count = self._ledger.counter.count(text)
-        if count <= tokens:
-            return text
-        return f"{text[: len(text) * tokens // count * 9 // 10]}\n[cut: ask for less, or expand an id]"
-
-    async def _recorded(
-        self, asked: tuple[Part, ...], answered: tuple[Part, ...], tokens: TokenUsage | None, finish_reason: str
-    ) -> RecordResult:
-        async with self._exclusive():
-            return await self._latest(lambda: self._record(asked, answered, tokens, finish_reason))
-
-    async def _record(
-        self, asked: tuple[Part, ...], answered: tuple[Part, ...], tokens: TokenUsage | None, finish_reason: str
-    ) -> RecordResult:
-        live = await self._ledger.live()
-        user = self._ledger.draft("user", asked, room=self._room(live.preamble))
-        room = self._room(live.preamble, taken=user.window_tokens)
-        usage = tokens or self._counted(live.size + user.tokens, answered)
-        outcome = Outcome(TurnState.COMMITTED, answered, usage, finish_reason=finish_reason)
-        new = NewTurn(new_id("turn"), self.model, True)
-        index, reply = await self._ledger.record(new, user, outcome, room)
-        return RecordResult(
-            user_message_id=user.id,
-            assistant_message_id=reply.id,
-            tokens=usage,
-            turn=index,
-            compaction_triggered=await self._compact_if_due(),
-        )
-
-    # -- compaction ---------------------------------------------------------------------------------------------
-
-    async def _compact(self, reason: Reason) -> CompactionResult:
-        async with self._compaction_lock:
-            return await self._compactor.run(reason)
-
-    async def _compact_if_due(self) -> bool:
-        """Start a compaction in the background where the window is over the soft threshold."""
-        if self.compaction_in_progress or not await self._compactor.due():
-            return False
-        self._spawn(self._compact("soft"))
-        await asyncio.sleep(0)  # it holds its lock from now on
-        return True
-
-    async def _fits(self, preamble: Preamble) -> bool:
-        live = await self._ledger.live()
-        said = live.size - sum(item.tokens for item in live.preamble)
-        return said + sum(item.tokens for item in preamble) <= self._budget().usable
-
-    def _room(self, preamble: Preamble, taken: int = 0) -> int | None:
-        """How large a message may be in the window: beyond this it stands there as an excerpt.
-
-        Three quarters of what the preamble leaves; all that a turn says, together, seven eighths, of which `taken` are
-        gone. `None`, as large as it is, where nothing is to be done automatically.
-        """
-        if not self._config.compaction.auto:
-            return None
-        left = self._budget().usable - sum(item.tokens for item in preamble)
-        return max(0, min(left * 3 // 4, left * 7 // 8 - taken))
-
-    async def _room_in(self, turn: OpenTurn, preamble: Preamble) -> int | None:
-        return self._room(preamble, await self._ledger.tokens_of(turn.index))
-
-    # -- details ------------------------------------------------------------------------------------------------
-
-    def _budget(self) -> Budget:
-        return share(self._limits, self._config, self._ledger.correction())
-
-    def _counted(self, window: int, answered: tuple[Part, ...]) -> TokenUsage:
-        """Usage by our own count, where nobody reported any."""
-        output = self._ledger.draft("assistant", answered).tokens
-        return TokenUsage(input=window, output=output, total=window + output)
-
-    @contextlib.asynccontextmanager
-    async def _exclusive(self) -> AsyncIterator[None]:
-        """One turn at a time: in this process in the order of asking, across processes by a file lock."""
-        async with self._turn_lock:
-            await self._process_lock.acquire(self._db.timeout)
-            try:
-                await self._ledger.settle()
-                yield
-            finally:
-                try:
-                    await self._ledger.settle()
-                except StoreError as error:
-                    _log.warning("the last turn of %s is settled before the next one: %s", self.id, error)
-                finally:
-                    self._process_lock.release()
-
-    async def _latest[T](self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do a step on the newest state; a compaction, or another process, may have gone on since ours was read."""
-        while True:
-            try:
-                return await step()
-            except StaleWindow:
-                await self._ledger.settle()
-
-    async def _recover(self) -> None:
-        if self._process_lock.try_acquire():  # whoever holds it is alive, and in the middle of its turn
-            try:
-                await self._ledger.abort_left_open()
-            finally:
-                self._process_lock.release()
-
-    def _spawn[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-        return task
-
-    def _reap(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            _log.debug("a turn of %s ended in %r", self.id, error)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -727,14 +490,6 @@ async def _built[S](
         raise
 
 
-def _kept(reply: ReplyBuilder) -> tuple[Part, ...]:
-    """As much of a broken reply as can be stored: where its parts make no sense, its text."""
-    try:
-        return reply.parts()
-    except (ValueError, RecursionError):
-        return (TextPart(text=reply.text),) if reply.text else ()
-
-
 @dataclass(frozen=True, slots=True)
 class _Providers:
     """Who answers, and who summarises. A provider object that was passed does both, for every model string."""
@@ -748,11 +503,3 @@ class _Providers:
             return cls(llm, llm)
         own, other = provider_for(model), config.compaction.compaction_model
         return cls(own, own if other in (None, model) else provider_for(other))
-
-
-def _compactor(ledger: Ledger, provider: Provider, config: MnesisConfig, budget: Callable[[], Budget]) -> Compactor:
-    """The compactor of a session, with the model that its settings name: by default the session's own."""
-    model = config.compaction.compaction_model or ledger.row.model
-    limits = limits_of(provider, model, config if model == ledger.row.model else MnesisConfig())
-    summarizer = Summarizer(provider, model, limits, ledger.counter, config.compaction)
-    return Compactor(CompactionRecord(ledger), summarizer, config.compaction, budget)

@@ -117,6 +117,9 @@ async def test_what_is_no_turn_is_refused(turn):
         await chatter(session, 3)
         with pytest.raises(InputError, match="turn="):
             await session.diff(0, turn)
+        if turn is not None:
+            with pytest.raises(InputError, match="turn="):
+                await session.context(turn)
 
 
 # -- why ---------------------------------------------------------------------------------------------------------

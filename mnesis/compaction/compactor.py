@@ -13,11 +13,11 @@ from typing import Literal, Protocol
 
 from mnesis.compaction.breaker import IRREDUCIBLE, Breaker
 from mnesis.compaction.certificate import certify
-from mnesis.compaction.plan import Condense, Step, is_worth_it, newest_turn, next_step, target_of
+from mnesis.compaction.plan import Condense, Step, is_worth_it, next_step, target_of
 from mnesis.compaction.prompts import Source
 from mnesis.compaction.pruning import prunable
 from mnesis.compaction.summarize import Draft, Summarizer
-from mnesis.context.assembly import Entry, LiveWindow
+from mnesis.context.assembly import Entry, LiveWindow, newest_turn
 from mnesis.errors import LLMError
 from mnesis.events.payloads import (
     CompactionCompletedPayload,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from mnesis.context.assembly import Entry
+from mnesis.context.assembly import Entry, newest_turn
 from mnesis.models.config import CompactionConfig
 from mnesis.models.context import Budget
 
@@ -105,11 +105,6 @@ def limit_for(entries: Sequence[Entry], largest: int) -> int:
 
 def _limit(tokens: int, largest: int) -> int:
     return max(SMALLEST_LIMIT, min(tokens // 4, largest, tokens // 2 - BLOCK_TOKENS))
-
-
-def newest_turn(entries: Sequence[Entry]) -> int:
-    """The turn that stays as it is: that of the newest user message."""
-    return max((entry.last_turn for entry in entries if not entry.is_summary), default=-1)
 
 
 def _oldest_turns(entries: Sequence[Entry], excess: int, room: int, largest: int) -> tuple[Entry, ...]:

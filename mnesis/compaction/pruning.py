@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from mnesis.compaction.plan import newest_turn
-from mnesis.context.assembly import Entry
+from mnesis.context.assembly import Entry, newest_turn
 from mnesis.models.config import CompactionConfig
 from mnesis.models.context import Budget, ContextItem
 from mnesis.store.messages import Tombstone

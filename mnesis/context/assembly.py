@@ -200,6 +200,11 @@ def summary_entry(
     return Entry(pos, id, (item,), *turns, depth=depth, body=text, message_count=message_count)
 
 
+def newest_turn(entries: Sequence[Entry]) -> int:
+    """The turn that stays as it is: that of the newest user message. -1 where there is none."""
+    return max((entry.last_turn for entry in entries if not entry.is_summary), default=-1)
+
+
 def system_item(text: str, tokens: int) -> ContextItem | None:
     """The system prompt as an item; an empty one is not sent."""
     if not text:

@@ -15,12 +15,13 @@ from mnesis.context.assembly import (
     Preamble,
     assemble,
     measure,
+    newest_turn,
     system_item,
     system_tokens,
     tools_item,
 )
 from mnesis.context.excerpt import excerpts
-from mnesis.errors import MnesisError, NotFound, SessionNotFoundError
+from mnesis.errors import InputError, MnesisError, NotFound, SessionNotFoundError, describe_value
 from mnesis.events.bus import EventBus
 from mnesis.events.payloads import (
     EventRecord,
@@ -216,10 +217,12 @@ class Ledger:
             await self.write(lambda cx, _: turns.mark_sent(cx, turn.id, version, sent.request_hash, sent.tokens))
         return window
 
-    async def tokens_of(self, turn: int) -> int:
-        """How much of the window a turn takes."""
-        newest = takewhile(lambda entry: entry.last_turn >= turn, reversed((await self.live()).entries))
-        return sum(entry.tokens for entry in newest if entry.first_turn == turn)
+    async def tokens_of_newest(self) -> int:
+        """How much of the window the newest user message takes, with everything after it."""
+        entries = (await self.live()).entries
+        newest = newest_turn(entries)
+        tail = takewhile(lambda entry: entry.last_turn >= newest, reversed(entries))
+        return sum(entry.tokens for entry in tail if not entry.is_summary)
 
     async def add_round(
         self, turn: OpenTurn, said: tuple[Part, ...], results: tuple[Part, ...], room: int | None = None
@@ -396,7 +399,9 @@ class Ledger:
         return assemble(live.preamble if preamble is None else preamble, [*live.entries, *asked], budget)
 
     async def past_window(self, turn: int, budget: Budget) -> ContextWindow:
-        """The window of a past turn, as it was sent. Raises `NotFound`."""
+        """The window of a past turn, as it was sent. Raises `InputError`, `NotFound`."""
+        if not isinstance(turn, int) or isinstance(turn, bool):
+            raise InputError(f"turn={describe_value(turn)} is not usable; give the 0-based index of a turn")
 
         def work(cx: Tx) -> tuple[Preamble, list[Entry]]:
             row = turns.find_turn(cx, self.row.id, turn)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 
 from mnesis.context.diff import diff
-from mnesis.errors import InputError, describe_value
 from mnesis.models.context import Budget, ContextWindow
 from mnesis.models.message import Role
 from mnesis.models.recall import Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
@@ -79,8 +78,6 @@ class Recall:
         return await verify(self._db, self._record, self._budget, deep=deep, turn_running=turn_running)
 
     async def _window(self, turn: int) -> ContextWindow:
-        if not isinstance(turn, int) or isinstance(turn, bool):
-            raise InputError(f"turn={describe_value(turn)} is not usable; give the 0-based index of a turn")
         return await self._record.past_window(turn, self._budget())
 
 

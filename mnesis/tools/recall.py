@@ -4,9 +4,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from mnesis.errors import InputError, describe_value
+from mnesis.tokens import TokenCounter
 from mnesis.tools.base import Tool
 
 GREP, DESCRIBE, EXPAND = "mnesis_grep", "mnesis_describe", "mnesis_expand"
+
+_CUT = "\n[cut: ask for less, or expand an id]"
+
+_MORE_TOKENS = 96
+"""What the line that names the cursor of the next page takes at most."""
 
 _ID = {"type": "string", "description": "an id as it is printed in the window: sum_…, msg_…, part_…"}
 
@@ -19,19 +25,20 @@ class Recall(Protocol):
     async def expand(self, id: str, *, max_tokens: int, cursor: str | None = None) -> Any: ...
 
 
-def recall_tools(recall: Recall, answer_tokens: int, shortened: Callable[[str, int], str]) -> list[Tool]:
-    """grep, describe and expand. No answer is larger than `answer_tokens`; `shortened(text, tokens)` sees to it."""
+def recall_tools(recall: Recall, answer_tokens: int, counter: TokenCounter) -> list[Tool]:
+    """grep, describe and expand. No answer is larger than `answer_tokens`, by `counter`."""
 
     async def grep(arguments: dict[str, Any]) -> str:
         pattern, within = _text(arguments, "pattern"), _text(arguments, "summary_id", optional=True)
-        return shortened(str(await recall.grep(pattern, summary_id=within or None, limit=8)), answer_tokens)
+        return shortened(str(await recall.grep(pattern, summary_id=within or None, limit=8)), answer_tokens, counter)
 
     async def describe(arguments: dict[str, Any]) -> str:
-        return shortened(str(await recall.describe(_text(arguments, "id"))), answer_tokens)
+        return shortened(str(await recall.describe(_text(arguments, "id"))), answer_tokens, counter)
 
     async def expand(arguments: dict[str, Any]) -> str:
         cursor = _text(arguments, "cursor", optional=True) or None
-        page = await recall.expand(_text(arguments, "id"), max_tokens=answer_tokens, cursor=cursor)
+        room = answer_tokens - _MORE_TOKENS
+        page = await recall.expand(_text(arguments, "id"), max_tokens=room, cursor=cursor)
         more = f"\n[more: call {EXPAND} with cursor {page.next_cursor}]" if page.next_cursor else ""
         return f"{page.text}{more}"
 
@@ -53,6 +60,15 @@ def recall_tools(recall: Recall, answer_tokens: int, shortened: Callable[[str, i
             expand,
         ),
     ]
+
+
+def shortened(text: str, tokens: int, counter: TokenCounter) -> str:
+    """The beginning of a text, as much of it as `tokens` allow, and a word where something was cut."""
+    kept, share = text, 1.0
+    while counter.count(kept) > tokens:
+        share *= 0.8 * tokens / max(tokens, counter.count(kept))
+        kept = f"{text[: int(len(text) * share)]}{_CUT}"
+    return kept
 
 
 def _tool(

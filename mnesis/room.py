@@ -1,0 +1,87 @@
+"""Sees to it that the next request fits: what may be filled, what is too large for it, and when to compact."""
+
+import asyncio
+
+from mnesis.compaction.compactor import Compactor, Reason
+from mnesis.compaction.summarize import Summarizer
+from mnesis.context.assembly import Preamble
+from mnesis.context.budget import share
+from mnesis.ledger import CompactionRecord, Ledger
+from mnesis.llm.base import Provider
+from mnesis.llm.select import limits_of
+from mnesis.models.config import MnesisConfig
+from mnesis.models.context import Budget
+from mnesis.models.message import CompactionResult
+from mnesis.tasks import Tasks
+
+
+class Room:
+    """The space in a session's window. One compaction at a time; those in the background are among the `tasks`."""
+
+    def __init__(
+        self, ledger: Ledger, answers: Provider, summarises: Provider, config: MnesisConfig, tasks: Tasks
+    ) -> None:
+        self.limits = limits_of(answers, ledger.row.model, config)
+        self._ledger = ledger
+        self._config = config
+        self._tasks = tasks
+        self._lock = asyncio.Lock()
+        model = config.compaction.compaction_model or ledger.row.model
+        limits = limits_of(summarises, model, config if model == ledger.row.model else MnesisConfig())
+        summarizer = Summarizer(summarises, model, limits, ledger.counter, config.compaction)
+        self._compactor = Compactor(CompactionRecord(ledger), summarizer, config.compaction, self.budget)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether room is made without being asked for."""
+        return self._config.compaction.auto
+
+    @property
+    def being_made(self) -> bool:
+        """Whether the window is being compacted at this moment."""
+        return self._lock.locked()
+
+    def budget(self) -> Budget:
+        """How the model's window is shared out now."""
+        return share(self.limits, self._config, self._ledger.correction())
+
+    def for_message(self, preamble: Preamble, taken: int = 0) -> int | None:
+        """How large a message may be in the window: beyond this it stands there as an excerpt.
+
+        Three quarters of what the preamble leaves; all since the newest user message, together, seven eighths, of which
+        `taken` are gone. `None`, as large as it is, where nothing is to be done automatically.
+        """
+        if not self.automatic:
+            return None
+        left = self.budget().usable - sum(item.tokens for item in preamble)
+        return max(0, min(left * 3 // 4, left * 7 // 8 - taken))
+
+    async def for_answer(self, preamble: Preamble) -> int | None:
+        """How large a message may be that comes after the newest user message."""
+        return self.for_message(preamble, await self._ledger.tokens_of_newest())
+
+    async def make(self, preamble: Preamble) -> CompactionResult | None:
+        """See to it that the window fits; what has to be compacted for that is waited for."""
+        if not self.automatic or await self._fits(preamble):
+            return None
+        async with self._lock:  # one under way may be enough
+            pass
+        return None if await self._fits(preamble) else await self.compact("hard")
+
+    async def compact(self, reason: Reason) -> CompactionResult:
+        """Compact now."""
+        async with self._lock:
+            return await self._compactor.run(reason)
+
+    async def compact_if_due(self) -> bool:
+        """Start a compaction in the background where the window is over the soft threshold."""
+        if self.being_made or not await self._compactor.due():
+            return False
+        self._tasks.start(self.compact("soft"))
+        await asyncio.sleep(0)  # it holds its lock from now on
+        return True
+
+    async def _fits(self, preamble: Preamble) -> bool:
+        live = await self._ledger.live()
+        said = live.size - sum(item.tokens for item in live.preamble)
+        return said + sum(item.tokens for item in preamble) <= self.budget().usable
