@@ -46,6 +46,7 @@ from mnesis.models.message import (
     CompactionResult,
     FileRefPart,
     Message,
+    PartUpdate,
     ReasoningPart,
     RecordResult,
     TextDelta,
@@ -58,6 +59,7 @@ from mnesis.models.message import (
 )
 from mnesis.session import MnesisSession
 from mnesis.store import Database
+from mnesis.tools import Tool, function_tool
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the program sets up logging
 
@@ -91,6 +93,7 @@ __all__ = [
     "MnesisStoreError",
     "NotFound",
     "OperatorConfig",
+    "PartUpdate",
     "RateLimit",
     "ReadOnly",
     "ReasoningPart",
@@ -107,10 +110,12 @@ __all__ = [
     "TextPart",
     "Timeout",
     "TokenUsage",
+    "Tool",
     "ToolPart",
     "ToolStatus",
     "TurnComplete",
     "TurnResult",
     "TurnSnapshot",
     "Unavailable",
+    "function_tool",
 ]

@@ -60,6 +60,11 @@ class Room:
         """How large a message may be that comes after the newest user message."""
         return self.for_message(preamble, await self._ledger.tokens_of_newest())
 
+    async def for_results(self, preamble: Preamble, count: int) -> int | None:
+        """How large so many results of tools may be together: for each no more than a file may take in the window."""
+        room = await self.for_answer(preamble)
+        return None if room is None else min(room, max(1, count) * self._config.file.inline_threshold)
+
     async def make(self, preamble: Preamble) -> CompactionResult | None:
         """See to it that the window fits; what has to be compacted for that is waited for."""
         if not self.automatic or await self._fits(preamble):

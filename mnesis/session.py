@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -12,6 +12,7 @@ from mnesis.context.assembly import system_tokens
 from mnesis.errors import ConfigError, InputError, SessionClosed, describe_value
 from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
+from mnesis.exchange import Ask, OnPart
 from mnesis.ids import kind_of, new_id
 from mnesis.intake import parts_of, text_of
 from mnesis.ledger import Clock, Ledger, utc_now
@@ -26,6 +27,7 @@ from mnesis.models.message import (
     RecordResult,
     StreamEvent,
     TokenUsage,
+    ToolPart,
     TurnComplete,
     TurnResult,
 )
@@ -37,8 +39,9 @@ from mnesis.store import Database
 from mnesis.store.rows import SessionRow
 from mnesis.tasks import Tasks
 from mnesis.tokens import counter_for
+from mnesis.tools import ToolLike, tools_of
 from mnesis.turn_lock import TurnLock
-from mnesis.turns import Ask, Recorded, Turns
+from mnesis.turns import Recorded, Turns
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
 
@@ -63,7 +66,7 @@ class MnesisSession:
         self._lock = TurnLock(db, ledger)
         self._room = Room(ledger, providers.answers, providers.summarises, config, self._tasks)
         self._recall = Recall(db, ledger, self._room.budget)
-        self._turns = Turns(ledger, self._room, self._lock, self._recall, providers.answers, config.session)
+        self._turns = Turns(ledger, self._room, self._lock, self._recall, providers.answers, config)
 
     # -- beginning and end --------------------------------------------------------------------------------------
 
@@ -203,46 +206,112 @@ class MnesisSession:
         self,
         message: MessageLike,
         *,
+        tools: Sequence[ToolLike] | None = None,
+        on_part: OnPart | None = None,
         system_prompt: str | None = None,
         params: Mapping[str, Any] | None = None,
         origin: str | None = None,
     ) -> TurnResult:
-        """One turn: store the message, ask the model, store the reply.
+        """One turn: store the message, ask the model, run the tools that it calls, store the reply.
 
-        `message` is text or a list of parts; `params` (`max_tokens`, `temperature`, …) go to the provider; `origin` is
-        stored with the turn and says what caused it, such as a notebook cell.
+        `message` is text or a list of parts. `tools` are functions (sync or async, see `function_tool`), `Tool`s, or
+        dicts in the chat-completion format; calls of the last kind are the caller's to run: the turn ends with
+        `finish_reason="tool_calls"`, and `submit_tool_results` goes on. `on_part(part)`, sync or async, is given each
+        part when it is complete, and each tool call in each of its states. `params` (`max_tokens`, `temperature`, …) go
+        to the provider; `origin` is stored with the turn and says what caused it, such as a notebook cell.
 
         Raises `InputError`, `ContextOverflow` or `SessionBusy` before anything is stored, and what the provider ran
         into: the turn is then stored as failed, its user message kept. If the caller is cancelled it is aborted.
         """
-        async with contextlib.aclosing(
-            self.stream(message, system_prompt=system_prompt, params=params, origin=origin)
-        ) as events:
-            async for event in events:
-                if isinstance(event, TurnComplete):
-                    return event.result
-        raise AssertionError("a stream ends with TurnComplete or an error")
+        asked = parts_of(message, "message")
+        return await _result(self._answers(Ask(asked), tools, on_part, system_prompt, params, origin))
 
     async def stream(
         self,
         message: MessageLike,
         *,
+        tools: Sequence[ToolLike] | None = None,
+        on_part: OnPart | None = None,
         system_prompt: str | None = None,
         params: Mapping[str, Any] | None = None,
         origin: str | None = None,
     ) -> AsyncGenerator[StreamEvent]:
-        """One turn as it happens: `TextDelta`s while the model writes, then one `TurnComplete`.
+        """One turn as it happens: `TextDelta`s while the model writes, a `PartUpdate` for each tool call in each of its
+        states, then one `TurnComplete`. Arguments as for `send`.
 
         A caller who leaves early does not stop the turn: it goes on to its end and is stored; `close` waits for it. A
         caller who is cancelled does: it is stored as aborted, with the text so far as a partial reply.
         """
+        asked = parts_of(message, "message")
+        async with contextlib.aclosing(
+            self._answers(Ask(asked), tools, on_part, system_prompt, params, origin)
+        ) as events:
+            async for event in events:
+                yield event
+
+    async def submit_tool_results(
+        self,
+        results: Mapping[str, Any] | Sequence[ToolPart | Mapping[str, Any]],
+        *,
+        tools: Sequence[ToolLike] | None = None,
+        on_part: OnPart | None = None,
+        system_prompt: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        origin: str | None = None,
+    ) -> TurnResult:
+        """Go on after a turn that ended with `finish_reason="tool_calls"`: a turn that begins with the results.
+
+        `results` maps the id of each pending call to what its tool returned, an exception where it failed; or it is a
+        list of finished `ToolPart`s, or of messages `{"role": "tool", "tool_call_id": …, "content": …}`. All pending
+        calls are answered at once. Give `tools` again where the model may call more. Arguments as for `send`.
+
+        Raises `InputError` where a result is for no pending call, is given twice, or is missing.
+        """
+        ask = Ask(results=results)
+        return await _result(self._answers(ask, tools, on_part, system_prompt, params, origin))
+
+    async def stream_tool_results(
+        self,
+        results: Mapping[str, Any] | Sequence[ToolPart | Mapping[str, Any]],
+        *,
+        tools: Sequence[ToolLike] | None = None,
+        on_part: OnPart | None = None,
+        system_prompt: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        origin: str | None = None,
+    ) -> AsyncGenerator[StreamEvent]:
+        """`submit_tool_results` as it happens, with the events of `stream`."""
+        ask = Ask(results=results)
+        async with contextlib.aclosing(self._answers(ask, tools, on_part, system_prompt, params, origin)) as events:
+            async for event in events:
+                yield event
+
+    async def _answers(
+        self,
+        ask: Ask,
+        tools: Sequence[ToolLike] | None,
+        on_part: OnPart | None,
+        system_prompt: str | None,
+        params: Mapping[str, Any] | None,
+        origin: str | None,
+    ) -> AsyncGenerator[StreamEvent]:
+        """The turn as a task of its own, and what it emits."""
         self._check_open()
         for value, argument in ((system_prompt, "system_prompt"), (origin, "origin")):
             if value is not None:
                 text_of(value, argument)
         if not isinstance(params, Mapping | None):
             raise InputError(f"params={describe_value(params)} is a {type(params).__name__}; give a dict")
-        ask = Ask(parts_of(message, "message"), system_prompt, dict(params or {}), origin)
+        if on_part is not None and not callable(on_part):
+            raise InputError(f"on_part={describe_value(on_part)} is a {type(on_part).__name__}; give a function")
+        ask = replace(
+            ask,
+            system_prompt=system_prompt,
+            params=dict(params or {}),
+            origin=origin,
+            tools=tools_of(tools),
+            on_part=on_part,
+        )
         events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
         task = self._tasks.start(self._turns.run(ask, events.put_nowait))
         task.add_done_callback(lambda _: events.put_nowait(None))
@@ -319,6 +388,11 @@ class MnesisSession:
         return self._ledger.usage
 
     @property
+    def cost(self) -> float | None:
+        """US dollars over all turns, those before `load` included; `None` where the price of one is not known."""
+        return self._ledger.accounts.cost
+
+    @property
     def compaction_in_progress(self) -> bool:
         """Whether the window is being compacted at this moment."""
         return self._room.being_made
@@ -357,13 +431,19 @@ class MnesisSession:
             return await self._ledger.window(self._room.budget())
         return await self._ledger.past_window(turn, self._room.budget())
 
-    async def preview(self, message: MessageLike, *, system_prompt: str | None = None) -> ContextWindow:
+    async def preview(
+        self,
+        message: MessageLike,
+        *,
+        tools: Sequence[ToolLike] | None = None,
+        system_prompt: str | None = None,
+    ) -> ContextWindow:
         """The window that `send` would send with this message. Nothing is stored, and no model is asked.
 
         Raises `InputError`, and `ContextOverflow` where the window would not fit.
         """
         self._check_open()
-        preamble = self._ledger.preamble(system_prompt, (await self._turns.offered()).definitions)
+        preamble = self._ledger.preamble(system_prompt, (await self._turns.offered(tools_of(tools))).definitions)
         user = self._ledger.draft("user", parts_of(message, "message"), room=self._room.for_message(preamble))
         return await self._ledger.window(self._room.budget(), user, preamble)
 
@@ -460,6 +540,15 @@ class MnesisSession:
     def _check_open(self) -> None:
         if self._closed:
             raise SessionClosed(self.id)
+
+
+async def _result(events: AsyncGenerator[StreamEvent]) -> TurnResult:
+    """What a stream ends with."""
+    async with contextlib.aclosing(events):
+        async for event in events:
+            if isinstance(event, TurnComplete):
+                return event.result
+    raise AssertionError("a stream ends with TurnComplete or an error")
 
 
 def _checked(config: MnesisConfig | None) -> MnesisConfig:

@@ -1,46 +1,27 @@
 """One turn, in a straight line."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from mnesis.context.assembly import Preamble
+from mnesis.context.assembly import Preamble, pending_calls
+from mnesis.errors import InputError
+from mnesis.exchange import Ask, Exchange, counted
 from mnesis.ids import new_id
-from mnesis.ledger import Ledger, OpenTurn, Outcome
-from mnesis.llm.base import Finish, Provider, Request
-from mnesis.llm.reply import ReplyBuilder, Spent, chunks_of
-from mnesis.models.config import SessionConfig
-from mnesis.models.message import (
-    Part,
-    RecordResult,
-    StreamEvent,
-    TextDelta,
-    TextPart,
-    TokenUsage,
-    TurnResult,
-    TurnState,
-)
+from mnesis.ledger import Ledger, OpenTurn, Outcome, call_of
+from mnesis.llm.base import Provider
+from mnesis.llm.reply import ReplyBuilder
+from mnesis.models.config import MnesisConfig
+from mnesis.models.message import Part, RecordResult, StreamEvent, TextPart, TokenUsage, TurnResult, TurnState
 from mnesis.recall import Recall
 from mnesis.room import Room
 from mnesis.store.messages import NewMessage
 from mnesis.store.turns import NewTurn
-from mnesis.tools import Toolbox, run_calls
+from mnesis.tools import Tool, Toolbox, results_of
 from mnesis.tools.recall import recall_tools
 from mnesis.turn_lock import TurnLock
 
 type Emit = Callable[[StreamEvent], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a caller wants of one turn."""
-
-    parts: tuple[Part, ...]
-    system_prompt: str | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +38,7 @@ class Turns:
     """Runs the turns of one session, one after the other, whoever asks for them."""
 
     def __init__(
-        self, ledger: Ledger, room: Room, lock: TurnLock, recall: Recall, provider: Provider, config: SessionConfig
+        self, ledger: Ledger, room: Room, lock: TurnLock, recall: Recall, provider: Provider, config: MnesisConfig
     ) -> None:
         self._ledger = ledger
         self._room = room
@@ -70,20 +51,22 @@ class Turns:
     async def run(self, ask: Ask, emit: Emit) -> TurnResult:
         """A turn that the session's own model answers. Whatever happens, it does not stay open."""
         async with self._lock.held():
-            tools = await self.offered()
+            tools = await self.offered(ask.tools)
             preamble = self._ledger.preamble(ask.system_prompt, tools.definitions)
-            user = self._ledger.draft("user", ask.parts, room=self._room.for_message(preamble))
-            turn = await self._lock.latest(lambda: self._open(ask, user, preamble, tools))
-            reply = ReplyBuilder()
+            message = await self._message(ask, preamble)
+            turn = await self._lock.latest(lambda: self._open(ask, message, preamble, tools))
+            exchange = Exchange(
+                self._ledger, self._room, self._provider, self._config, turn, preamble, ask, tools, emit
+            )
             try:
                 compaction = await self._room.make(preamble)
-                spent = await self._converse(turn, preamble, ask, tools, reply, emit)
-                result = await self._commit(turn, preamble, spent, reply)
+                await exchange.run()
+                result = await self._commit(exchange, turn, preamble)
             except asyncio.CancelledError:
-                await self._ledger.finish_turn(turn, Outcome(TurnState.ABORTED, _kept(reply)))
+                await self._give_up(exchange, turn, preamble, None)
                 raise
             except Exception as error:  # whatever a provider raises, the turn does not stay open
-                await self._ledger.finish_turn(turn, Outcome(TurnState.FAILED, _kept(reply), error=error))
+                await self._give_up(exchange, turn, preamble, error)
                 raise
             triggered = await self._room.compact_if_due() or compaction is not None
             return result.model_copy(update={"compaction_triggered": triggered, "compaction_result": compaction})
@@ -93,70 +76,69 @@ class Turns:
         async with self._lock.held():
             return await self._lock.latest(lambda: self._record(turn))
 
-    async def offered(self) -> Toolbox:
-        """The tools of the next turn: those that bring back what the window no longer holds."""
-        wanted = self._config.recall
+    async def offered(self, tools: tuple[Tool, ...] = ()) -> Toolbox:
+        """The tools of the next turn: the caller's, and those that bring back what the window no longer holds."""
+        wanted = self._config.session.recall
         summarised = any(entry.is_summary for entry in (await self._ledger.live()).entries)
-        if wanted == "always" or (wanted == "auto" and summarised and self._room.limits.tools):
+        if wanted == "always" or (wanted == "auto" and summarised and (tools or self._room.limits.tools)):
             answer = max(256, min(4_000, self._room.budget().usable // 8))
-            return Toolbox.of(recall_tools(self._recall, answer, self._ledger.counter), self._ledger.counter)
-        return Toolbox()
+            tools = (*tools, *recall_tools(self._recall, answer, self._ledger.counter))
+        return Toolbox.of(tools, self._ledger.counter)
 
     # -- step by step -------------------------------------------------------------------------------------------
 
-    async def _open(self, ask: Ask, user: NewMessage, preamble: Preamble, tools: Toolbox) -> OpenTurn:
+    async def _message(self, ask: Ask, preamble: Preamble) -> NewMessage:
+        """What begins the turn: the user's message, or the results that the last turn's calls wait for."""
+        if ask.parts is not None:
+            return self._ledger.draft("user", ask.parts, room=self._room.for_message(preamble))
+        waiting = pending_calls((await self._ledger.live()).entries)
+        results = results_of(ask.results, [call_of(item) for item in waiting])
+        return self._ledger.draft("tool", results, room=await self._room.for_results(preamble, len(results)))
+
+    async def _open(self, ask: Ask, message: NewMessage, preamble: Preamble, tools: Toolbox) -> OpenTurn:
+        if message.role == "tool" and not pending_calls((await self._ledger.live()).entries):
+            raise InputError("the calls were answered meanwhile, or the session went on without them")
         if not self._room.automatic:  # nothing will make room: refuse before anything is stored
-            await self._ledger.window(self._room.budget(), user, preamble)
+            await self._ledger.window(self._room.budget(), message, preamble)
         new = NewTurn(new_id("turn"), self._model, False, ask.system_prompt, ask.origin, tools.definitions)
-        return await self._ledger.open_turn(new, user)
+        return await self._ledger.open_turn(new, message)
 
-    async def _converse(
-        self, turn: OpenTurn, preamble: Preamble, ask: Ask, tools: Toolbox, reply: ReplyBuilder, emit: Emit
-    ) -> Spent:
-        """Ask the model, run the tools that it calls, and ask again, until it answers."""
-        spent = Spent()
-        for rounds_left in range(self._config.max_tool_rounds, -1, -1):
-            window = await self._ledger.sending(turn, self._room.budget(), preamble)
-            params = ask.params if rounds_left else {**ask.params, "tool_choice": "none"}
-            request = Request(self._model, *window.to_request(), tools=tools.specs, params=params)
-            finish = await self._ask_model(request, reply, emit)
-            spent = spent.plus(finish, finish.usage or self._counted(window.size, reply.parts()))
-            if not (tools.specs and reply.calls and rounds_left):
-                break
-            results = await run_calls(reply.calls, tools.by_name)
-            room = await self._room.for_answer(preamble)
-            await self._ledger.add_round(turn, reply.take_all(), results, room)
-            await self._room.make(preamble)
-        return spent
-
-    async def _ask_model(self, request: Request, reply: ReplyBuilder, emit: Emit) -> Finish:
-        async with contextlib.aclosing(chunks_of(self._provider, request)) as chunks:
-            async for chunk in chunks:
-                if text := reply.take(chunk):
-                    emit(TextDelta(text=text))
-        return reply.finished(self._model)
-
-    async def _commit(self, turn: OpenTurn, preamble: Preamble, spent: Spent, reply: ReplyBuilder) -> TurnResult:
-        outcome = Outcome(TurnState.COMMITTED, reply.parts(), spent.usage, spent.cost, spent.finish_reason)
-        stored = await self._ledger.finish_turn(turn, outcome, await self._room.for_answer(preamble))
+    async def _commit(self, exchange: Exchange, turn: OpenTurn, preamble: Preamble) -> TurnResult:
+        spent, reply = exchange.spent, exchange.reply
+        outcome = Outcome(
+            TurnState.COMMITTED,
+            reply.parts(),
+            spent.usage,
+            spent.cost,
+            spent.finish_reason,
+            replied=exchange.said is not None,
+        )
+        stored = await self._ledger.finish_turn(turn, outcome, await self._room.for_answer(preamble)) or exchange.said
         assert stored is not None, "a committed turn has a reply"
         assert spent.usage is not None, "a reply cost something"
         return TurnResult(
-            text=reply.text,
+            text=reply.text or _text(stored),
             tokens=spent.usage,
-            finish_reason=spent.finish_reason,
+            finish_reason="tool_calls" if exchange.pending else spent.finish_reason,
             cost=spent.cost,
             message_id=stored.id,
-            user_message_id=turn.user.id,
+            user_message_id=turn.message.id,
             turn=turn.index,
             model=self._model,
+            doom_loop_detected=exchange.doom_loop,
+            tool_calls=exchange.pending,
         )
+
+    async def _give_up(self, exchange: Exchange, turn: OpenTurn, preamble: Preamble, error: Exception | None) -> None:
+        state = TurnState.ABORTED if error is None else TurnState.FAILED
+        outcome = Outcome(state, _kept(exchange.reply), error=error, results=tuple(exchange.results))
+        await self._ledger.finish_turn(turn, outcome, await self._room.for_results(preamble, len(exchange.results)))
 
     async def _record(self, turn: Recorded) -> RecordResult:
         live = await self._ledger.live()
         user = self._ledger.draft("user", turn.asked, room=self._room.for_message(live.preamble))
         room = self._room.for_message(live.preamble, taken=user.window_tokens)
-        usage = turn.usage or self._counted(live.size + user.tokens, turn.answered)
+        usage = turn.usage or counted(self._ledger, live.size + user.tokens, turn.answered)
         outcome = Outcome(TurnState.COMMITTED, turn.answered, usage, finish_reason=turn.finish_reason)
         index, reply = await self._ledger.record(NewTurn(new_id("turn"), self._model, True), user, outcome, room)
         return RecordResult(
@@ -167,10 +149,9 @@ class Turns:
             compaction_triggered=await self._room.compact_if_due(),
         )
 
-    def _counted(self, window: int, answered: tuple[Part, ...]) -> TokenUsage:
-        """Usage by our own count, where nobody reported any."""
-        output = self._ledger.draft("assistant", answered).tokens
-        return TokenUsage(input=window, output=output, total=window + output)
+
+def _text(message: NewMessage) -> str:
+    return "\n\n".join(part.text for part in message.parts if isinstance(part, TextPart))
 
 
 def _kept(reply: ReplyBuilder) -> tuple[Part, ...]:

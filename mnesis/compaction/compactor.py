@@ -17,7 +17,7 @@ from mnesis.compaction.plan import Condense, Step, is_worth_it, next_step, targe
 from mnesis.compaction.prompts import Source
 from mnesis.compaction.pruning import prunable
 from mnesis.compaction.summarize import Draft, Summarizer
-from mnesis.context.assembly import Entry, LiveWindow, newest_turn
+from mnesis.context.assembly import Entry, LiveWindow
 from mnesis.errors import LLMError
 from mnesis.events.payloads import (
     CompactionCompletedPayload,
@@ -118,7 +118,7 @@ class Compactor:
         target = 0 if reason == "manual" else target_of(budget)
         live = await self._record.live()
         started, before = time.perf_counter(), live.size
-        turn = newest_turn(live.entries) if live.entries else None
+        turn = live.last_turn
         triggered = CompactionTriggeredPayload(
             session_id=self._record.session_id, reason=reason, window_tokens=before, budget=budget.usable, target=target
         )
@@ -227,7 +227,7 @@ class Compactor:
         payload = PruneCompletedPayload(
             session_id=self._record.session_id, pruned_tool_outputs=tally.pruned, pruned_tokens=tally.pruned_tokens
         )
-        await self._record.post(MnesisEvent.PRUNE_COMPLETED, payload, newest_turn(live.entries))
+        await self._record.post(MnesisEvent.PRUNE_COMPLETED, payload, live.last_turn)
 
     # -- what went wrong ----------------------------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ class Compactor:
             error=f"the window holds {live.size:,} of {budget.usable:,} tokens and nothing in it can shrink: "
             "the newest turn is never compacted, nor is what is too small for a summary",
         )
-        await self._record.post(MnesisEvent.COMPACTION_FAILED, payload, newest_turn(live.entries))
+        await self._record.post(MnesisEvent.COMPACTION_FAILED, payload, live.last_turn)
 
 
 def _source(entry: Entry) -> Source:

@@ -126,11 +126,20 @@ def _oldest_turns(entries: Sequence[Entry], excess: int, room: int, largest: int
 
 
 def _free_turns(entries: Sequence[Entry]) -> Iterator[list[list[Entry]]]:
-    """The turns before the newest, oldest first, in stretches: a turn with a call that waits for its result stays."""
+    """The turns before the newest, oldest first, in stretches: a turn with a call that waits for its result stays.
+
+    A turn that begins with results of the one before it counts as one with it.
+    """
     newest = newest_turn(entries)
-    messages = (entry for entry in entries if not entry.is_summary and entry.last_turn < newest)
-    turns = (list(turn) for _, turn in groupby(messages, key=lambda entry: entry.last_turn))
-    for stays, stretch in groupby(turns, key=_waits):
+    turns: list[list[Entry]] = []
+    for _, turn in groupby((entry for entry in entries if not entry.is_summary), key=lambda entry: entry.last_turn):
+        said = list(turn)
+        if turns and said[0].role == "tool":
+            turns[-1] += said
+        else:
+            turns.append(said)
+    older = [turn for turn in turns if turn[-1].last_turn < newest]
+    for stays, stretch in groupby(older, key=_waits):
         if not stays:
             yield list(stretch)
 

@@ -29,6 +29,7 @@ class Entry:
     items: tuple[ContextItem, ...]
     first_turn: int
     last_turn: int
+    role: Role = "summary"
     stand_ins: frozenset[str] = frozenset()
     """Ids of the parts that are not sent whole."""
     depth: int = -1
@@ -117,11 +118,17 @@ class LiveWindow:
         """Hash and size of the window with some items more."""
         return self._fingerprint.copy().add(items).hexdigest(), self._breakdown + ContextBreakdown.of(items)
 
-    def append(self, entry: Entry, version: int) -> None:
-        """Add an entry at the end; the window is `version` from now on."""
-        self._entries.append(entry)
-        self._fingerprint.add(entry.items)
-        self._breakdown = self._breakdown + ContextBreakdown.of(entry.items)
+    @property
+    def last_turn(self) -> int | None:
+        """The newest turn that anything in it came from; `None` where there is nothing."""
+        return max((entry.last_turn for entry in self._entries), default=None)
+
+    def extend(self, entries: Sequence[Entry], version: int) -> None:
+        """Add entries at the end; the window is `version` from now on."""
+        items = [item for entry in entries for item in entry.items]
+        self._entries.extend(entries)
+        self._fingerprint.add(items)
+        self._breakdown = self._breakdown + ContextBreakdown.of(items)
         self.version = version
 
 
@@ -172,7 +179,7 @@ def entry_of(
                 recalled=block.recalled,
             )
         )
-    return Entry(pos, id, tuple(items), turn, turn, frozenset(part_ids[index] for index in stand_ins))
+    return Entry(pos, id, tuple(items), turn, turn, role, frozenset(part_ids[index] for index in stand_ins))
 
 
 def _tokens(block: Block, sizes: Sizes, stand_ins: Mapping[int, tuple[str, int]]) -> int:
@@ -201,8 +208,32 @@ def summary_entry(
 
 
 def newest_turn(entries: Sequence[Entry]) -> int:
-    """The turn that stays as it is: that of the newest user message. -1 where there is none."""
-    return max((entry.last_turn for entry in entries if not entry.is_summary), default=-1)
+    """The turn of the newest user message: it stays as it is, with all that came after it. -1 where there is none.
+
+    Turns that come after it give the results of its tool calls.
+    """
+    return next((entry.last_turn for entry in reversed(entries) if entry.role == "user"), -1)
+
+
+def pending_calls(entries: Sequence[Entry]) -> list[ContextItem]:
+    """The tool calls at the very end that wait for a result. Once something else is said, none does."""
+    answered: set[str | None] = set()
+    for entry in reversed(entries):
+        for item in reversed(entry.items):
+            if item.role == "tool":
+                answered.add(item.tool_call_id)
+            elif item.tool_call_id is None:
+                return _calls_after(item, entry, answered)
+        if entry.role != "tool":
+            return _calls_after(None, entry, answered)
+    return []
+
+
+def _calls_after(said: ContextItem | None, entry: Entry, answered: set[str | None]) -> list[ContextItem]:
+    """The unanswered calls of an entry that come after what it says."""
+    start = 0 if said is None else entry.items.index(said) + 1
+    calls = (item for item in entry.items[start:] if item.role == "assistant")
+    return [call for call in calls if call.tool_call_id not in answered]
 
 
 def system_item(text: str, tokens: int) -> ContextItem | None:

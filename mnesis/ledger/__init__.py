@@ -2,6 +2,7 @@
 
 from mnesis.ledger.compactions import CompactionRecord
 from mnesis.ledger.ledger import Ledger, OpenTurn, Outcome, StaleWindow
+from mnesis.ledger.windows import call_of
 from mnesis.ledger.writing import Clock, utc_now
 
-__all__ = ["Clock", "CompactionRecord", "Ledger", "OpenTurn", "Outcome", "StaleWindow", "utc_now"]
+__all__ = ["Clock", "CompactionRecord", "Ledger", "OpenTurn", "Outcome", "StaleWindow", "call_of", "utc_now"]

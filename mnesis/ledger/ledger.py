@@ -3,7 +3,7 @@
 Each method is one transaction. Events are published after it, in the order in which they were stored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -16,6 +16,7 @@ from mnesis.context.assembly import (
     assemble,
     measure,
     newest_turn,
+    pending_calls,
     system_item,
     system_tokens,
     tools_item,
@@ -36,10 +37,10 @@ from mnesis.events.payloads import (
 )
 from mnesis.ids import new_id
 from mnesis.ledger.accounts import COMPACTIONS, Accounts
-from mnesis.ledger.windows import drafted, read_entries
+from mnesis.ledger.windows import call_of, drafted, read_entries
 from mnesis.ledger.writing import Clock, Posting, Writer, utc_now
 from mnesis.models.context import Budget, ContextBreakdown, ContextWindow
-from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, TurnState
+from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, ToolPart, TurnState
 from mnesis.models.summary import Summary
 from mnesis.store import Database, Tx, events, messages, sessions, summaries, turns, views
 from mnesis.store.messages import NewMessage
@@ -54,11 +55,11 @@ class StaleWindow(MnesisError):
 
 @dataclass(frozen=True, slots=True)
 class OpenTurn:
-    """A turn between its two transactions."""
+    """A turn between its two transactions. `message` is what began it."""
 
     id: str
     index: int
-    user: NewMessage
+    message: NewMessage
     request_hash: str
     """Of the window that it was opened with."""
 
@@ -73,22 +74,43 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a turn ended: what to store with it. `parts` is the reply, or as much of it as there is."""
+    """How a turn ended: what to store with it. `parts` is the reply, or as much of it as there is.
+
+    `results` are those of tool calls that had come when the turn was cut off. `replied`: the last thing that the model
+    said is stored already, so that without parts there is no reply to store.
+    """
 
     state: TurnState
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = ()
     usage: TokenUsage | None = None
     cost: float | None = None
     finish_reason: str | None = None
     error: BaseException | None = None
+    reason: str = "it was interrupted"
+    results: tuple[ToolPart, ...] = ()
+    replied: bool = False
+
+
+_CUT_OFF = Outcome(TurnState.ABORTED, reason="it was interrupted, or its process ended")
+_INTERRUPTED = "the turn was cut off before this call had a result"
+_LEFT = "no result was given; the user went on without it"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What transaction 1 left: the turn's index, the view, and what came into the window."""
+
+    index: int
+    view: int
+    entries: list[Entry]
 
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """What transaction 2 left: the view, the reply's place in the log (-1 where there is none), the turn."""
+    """What transaction 2 left: the view, what came into the window, the turn."""
 
     view: int
-    seq: int
+    entries: list[Entry]
     turn: TurnRow
 
 
@@ -153,11 +175,7 @@ class Ledger:
 
         def work(cx: Tx, posting: Posting) -> None:
             for id, index in turns.open_turns(cx, self.row.id):
-                turns.finish_turn(cx, id, TurnState.ABORTED, posting.now)
-                payload = TurnAbortedPayload(
-                    session_id=self.row.id, turn=index, turn_id=id, reason="it was interrupted, or its process ended"
-                )
-                posting.post(cx, MnesisEvent.TURN_ABORTED, payload, index)
+                self._insert_finished(cx, posting, id, index, _CUT_OFF, None)
 
         await self.write(work)
         await self.reread()
@@ -191,20 +209,25 @@ class Ledger:
         cut = {} if room is None else excerpts(role, parts, part_ids, sizes, room, self.counter)
         return NewMessage(new_id("msg"), role, parts, part_ids, sizes, cut, partial)
 
-    async def open_turn(self, turn: NewTurn, user: NewMessage) -> OpenTurn:
-        """Transaction 1: the turn is open, the user message stored and in the window."""
+    async def open_turn(self, turn: NewTurn, message: NewMessage) -> OpenTurn:
+        """Transaction 1: the turn is open, the message that begins it stored and in the window.
+
+        Tool calls that still wait for a result get none any more where a user goes on without it: that is said.
+        """
         live = await self.live()
-        sent = self._sent(live, user, self.preamble(turn.system_prompt, turn.tools))
+        opening = [message]
+        if message.role == "user" and (pending := pending_calls(live.entries)):
+            opening.insert(0, self.draft("tool", tuple(call_of(item).failed(_LEFT) for item in pending)))
+        sent = self._sent(live, opening, self.preamble(turn.system_prompt, turn.tools))
 
-        def work(cx: Tx, posting: Posting) -> tuple[int, int, int]:
-            return self._insert_open(cx, posting, turn, user, sent, live.version)
+        def work(cx: Tx, posting: Posting) -> _Opened:
+            return self._insert_open(cx, posting, turn, opening, sent, live.version)
 
-        def apply(stored: tuple[int, int, int]) -> None:
-            index, view, seq = stored
-            self._append(live, drafted(seq, index, user), view)
+        def apply(opened: _Opened) -> None:
+            self._extend(live, opened.entries, opened.view)
 
-        index, _, _ = await self.write(work, apply)
-        return OpenTurn(turn.id, index, user, sent.request_hash)
+        opened = await self.write(work, apply)
+        return OpenTurn(turn.id, opened.index, message, sent.request_hash)
 
     async def sending(self, turn: OpenTurn, budget: Budget, preamble: Preamble) -> ContextWindow:
         """The window that is sent now. Where it is not what was stored last, because of a compaction or a tool round,
@@ -224,25 +247,21 @@ class Ledger:
         tail = takewhile(lambda entry: entry.last_turn >= newest, reversed(entries))
         return sum(entry.tokens for entry in tail if not entry.is_summary)
 
-    async def add_round(
-        self, turn: OpenTurn, said: tuple[Part, ...], results: tuple[Part, ...], room: int | None = None
-    ) -> None:
-        """Between the two: what the model said on its way to the reply, with its tool calls, and their results."""
+    async def add(self, turn: OpenTurn, role: Role, parts: tuple[Part, ...], room: int | None = None) -> NewMessage:
+        """Between the two: what the model says on its way to the reply, with its tool calls; or their results."""
         live = await self.live()
-        drafts = [self.draft("assistant", said, room=room), self.draft("tool", results, room=room)]
+        draft = self.draft(role, parts, room=room)
 
-        def work(cx: Tx, posting: Posting) -> list[tuple[int, int]]:
-            stored = []
-            for draft in drafts:
-                view = views.advance(cx, self.row.id, "tool round", turn.index, posting.now)
-                stored.append((view, self._insert_message(cx, posting, turn.id, turn.index, draft, view)))
-            return stored
+        def work(cx: Tx, posting: Posting) -> tuple[int, int]:
+            view = views.advance(cx, self.row.id, "tool round", turn.index, posting.now)
+            return view, self._insert_message(cx, posting, turn.id, turn.index, draft, view)
 
-        def apply(stored: list[tuple[int, int]]) -> None:
-            for draft, (view, seq) in zip(drafts, stored, strict=True):
-                self._append(live, drafted(seq, turn.index, draft), view)
+        def apply(stored: tuple[int, int]) -> None:
+            view, seq = stored
+            self._extend(live, [drafted(seq, turn.index, draft)], view)
 
         await self.write(work, apply)
+        return draft
 
     async def finish_turn(self, turn: OpenTurn, outcome: Outcome, room: int | None = None) -> NewMessage | None:
         """Transaction 2: the turn is committed, failed or aborted; a whole reply is in the window.
@@ -252,19 +271,18 @@ class Ledger:
         live = await self.live()
         committed = outcome.state is TurnState.COMMITTED
         reply = None
-        if outcome.parts or committed:
+        if outcome.parts or (committed and not outcome.replied):
             reply = self.draft("assistant", outcome.parts, room=room, partial=not committed)
 
         def work(cx: Tx, posting: Posting) -> _Finished | None:
-            return self._insert_finished(cx, posting, turn.id, turn.index, outcome, reply)
+            return self._insert_finished(cx, posting, turn.id, turn.index, outcome, reply, room)
 
         def apply(stored: _Finished | None) -> None:
             if stored is None:
                 self._live = None
                 return
             self.accounts.add([stored.turn])
-            if reply is not None and committed:
-                self._append(live, drafted(stored.seq, turn.index, reply), stored.view)
+            self._extend(live, stored.entries, stored.view)
 
         return reply if await self.write(work, apply) else None
 
@@ -273,48 +291,54 @@ class Ledger:
     ) -> tuple[int, NewMessage]:
         """Both writes in one transaction: a turn that somebody else's model answered. Returns its index and reply."""
         live = await self.live()
-        sent = self._sent(live, user, live.preamble)
+        sent = self._sent(live, [user], live.preamble)
         reply = self.draft("assistant", outcome.parts, room=room)
 
-        def work(cx: Tx, posting: Posting) -> tuple[int, int, int, _Finished]:
-            index, view, seq = self._insert_open(cx, posting, turn, user, sent, live.version)
-            finished = self._insert_finished(cx, posting, turn.id, index, outcome, reply)
+        def work(cx: Tx, posting: Posting) -> tuple[_Opened, _Finished]:
+            opened = self._insert_open(cx, posting, turn, [user], sent, live.version)
+            finished = self._insert_finished(cx, posting, turn.id, opened.index, outcome, reply)
             assert finished is not None, "a turn that was opened in this transaction is open"
-            return index, view, seq, finished
+            return opened, finished
 
-        def apply(stored: tuple[int, int, int, _Finished]) -> None:
-            index, view, seq, finished = stored
-            self._append(live, drafted(seq, index, user), view)
-            self._append(live, drafted(finished.seq, index, reply), finished.view)
-            self.accounts.add([finished.turn])
+        def apply(stored: tuple[_Opened, _Finished]) -> None:
+            for step in stored:
+                self._extend(live, step.entries, step.view)
+            self.accounts.add([stored[1].turn])
 
-        index, *_ = await self.write(work, apply)
-        return index, reply
+        opened, _ = await self.write(work, apply)
+        return opened.index, reply
 
-    def _sent(self, live: LiveWindow, user: NewMessage, preamble: Preamble) -> Sent:
-        """What the window with this message is; in O(message) where the preamble is the usual one."""
+    def _sent(self, live: LiveWindow, opening: Sequence[NewMessage], preamble: Preamble) -> Sent:
+        """What the window with these messages is; in O(messages) where the preamble is the usual one."""
         if preamble != live.preamble:
             live = LiveWindow(live.version, preamble, live.entries)
-        return Sent(*live.preview(drafted(-1, -1, user).items))
+        return Sent(*live.preview([item for message in opening for item in drafted(-1, -1, message).items]))
 
-    def _append(self, live: LiveWindow, entry: Entry, view: int) -> None:
+    def _extend(self, live: LiveWindow, entries: Sequence[Entry], view: int) -> None:
         """Follow the store; where something else moved the window in between, read it again."""
-        if live is self._live and view == live.version + 1:
-            live.append(entry, view)
+        if live is self._live and view == live.version + bool(entries):
+            live.extend(entries, view)
         else:
             self._live = None
 
     def _insert_open(
-        self, cx: Tx, posting: Posting, turn: NewTurn, user: NewMessage, sent: Sent, expected: int
-    ) -> tuple[int, int, int]:
+        self,
+        cx: Tx,
+        posting: Posting,
+        turn: NewTurn,
+        opening: Sequence[NewMessage],
+        sent: Sent,
+        expected: int,
+    ) -> _Opened:
         session_id, now = self.row.id, posting.now
         if views.current(cx, session_id) != expected:
             raise StaleWindow(f"session {session_id} has moved on from view {expected}")
         index = turns.next_index(cx, session_id)
-        view = views.advance(cx, session_id, "user message", index, now)
+        view = views.advance(cx, session_id, f"{opening[-1].role} message", index, now)
         turns.open_turn(cx, session_id, turn, index, view, sent.request_hash, sent.tokens, now)
-        seq = self._insert_message(cx, posting, turn.id, index, user, view)
-        return index, view, seq
+        seqs = [self._insert_message(cx, posting, turn.id, index, message, view) for message in opening]
+        entries = [drafted(seq, index, message) for seq, message in zip(seqs, opening, strict=True)]
+        return _Opened(index, view, entries)
 
     def _insert_finished(
         self,
@@ -324,18 +348,36 @@ class Ledger:
         index: int,
         outcome: Outcome,
         reply: NewMessage | None,
+        room: int | None = None,
     ) -> _Finished | None:
+        last = None if outcome.state is TurnState.COMMITTED else self._closing(cx, turn_id, outcome, room)
         if not turns.finish_turn(cx, turn_id, outcome.state, posting.now, _columns(outcome)):
             return None
-        view, seq = views.current(cx, self.row.id), -1
-        if reply is not None:
-            if not reply.partial:
+        view, entries = views.current(cx, self.row.id), []
+        for message in filter(None, (last, reply)):
+            if not message.partial:
                 view = views.advance(cx, self.row.id, "reply", index, posting.now)
-            seq = self._insert_message(cx, posting, turn_id, index, reply, view)
+            seq = self._insert_message(cx, posting, turn_id, index, message, view)
+            if not message.partial:
+                entries.append(drafted(seq, index, message))
         posting.post(cx, *self._ending(turn_id, index, outcome), index)
         row = turns.find_turn(cx, self.row.id, index)
         assert row is not None, "the turn that was just finished is there"
-        return _Finished(view, seq, row)
+        return _Finished(view, entries, row)
+
+    def _closing(self, cx: Tx, turn_id: str, outcome: Outcome, room: int | None) -> NewMessage | None:
+        """The results of the tool calls of a turn that ends too early: those that came, and errors for all others."""
+        calls: dict[str, ToolPart] = {}
+        for message in messages.of_turn(cx, self.row.id, turn_id):
+            for part in message.parts:
+                if isinstance(part, ToolPart) and not message.partial:
+                    if part.finished:
+                        calls.pop(part.tool_call_id, None)
+                    else:
+                        calls[part.tool_call_id] = part
+        came = {part.tool_call_id: part for part in outcome.results}
+        results = tuple(came.get(id, call.failed(_INTERRUPTED)) for id, call in calls.items())
+        return self.draft("tool", results, room=room) if results else None
 
     def _insert_message(
         self, cx: Tx, posting: Posting, turn_id: str, index: int, message: NewMessage, view: int
@@ -362,7 +404,7 @@ class Ledger:
                 kind = type(outcome.error).__name__
                 return MnesisEvent.TURN_FAILED, TurnFailedPayload(**head, error_kind=kind, error=str(outcome.error))
             case _:
-                return MnesisEvent.TURN_ABORTED, TurnAbortedPayload(**head, reason="it was interrupted")
+                return MnesisEvent.TURN_ABORTED, TurnAbortedPayload(**head, reason=outcome.reason)
 
     # -- the window ---------------------------------------------------------------------------------------------
 

@@ -1,13 +1,16 @@
 """Puts the pieces of a reply together."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mnesis.errors import Unavailable
 from mnesis.llm.base import Chunk, Finish, Provider, ReasoningChunk, Request, TextChunk, ToolCallChunk
 from mnesis.models.message import Part, ReasoningPart, TextPart, TokenUsage, ToolPart
+
+UNPARSED = "_unparsed"
+"""What stands in the arguments of a call, with their text, where that is no JSON object."""
 
 
 class ReplyBuilder:
@@ -50,11 +53,16 @@ class ReplyBuilder:
             parts.append(ReasoningPart(text=well_formed("".join(self._reasoning))))
         if self.text:
             parts.append(TextPart(text=self.text))
-        parts.extend(
-            ToolPart(tool_name=call["name"], tool_call_id=call["id"], input=_arguments(call["arguments"]))
-            for _, call in sorted(self._calls.items())
-        )
+        parts.extend(self._tool_calls())
         return tuple(parts)
+
+    def _tool_calls(self) -> Iterator[ToolPart]:
+        """The calls, each with an id of its own: some servers give none, or the same to all."""
+        taken: set[str] = set()
+        for index, call in sorted(self._calls.items()):
+            id = call["id"] if call["id"] and call["id"] not in taken else f"{call['id'] or 'call'}_{index}"
+            taken.add(id)
+            yield ToolPart(tool_name=call["name"], tool_call_id=id, input=_arguments(call["arguments"]))
 
     def take_all(self) -> tuple[Part, ...]:
         """The reply so far, and begin anew: what comes next answers the results of its tool calls."""
@@ -116,5 +124,5 @@ def _arguments(text: str) -> dict[str, Any]:
     try:
         arguments = json.loads(text or "{}")
     except ValueError:
-        return {"_unparsed": text}
-    return arguments if isinstance(arguments, dict) else {"_unparsed": text}
+        return {UNPARSED: text}
+    return arguments if isinstance(arguments, dict) else {UNPARSED: text}

@@ -69,12 +69,14 @@ class SessionConfig(Settings):
 
     `recall`: whether the model is offered tools that search and reread what left its window: "auto" offers them once
     there are summaries, to a model that is known to call tools. `max_tool_rounds`: so often may it call tools before it
-    has to answer.
+    has to answer; `doom_loop_threshold`: so often in a row may it make the same call with the same arguments before it
+    has to. `tool_timeout`: seconds that a tool has.
     """
 
     doom_loop_threshold: int = Field(default=3, ge=2)
     recall: Literal["auto", "off", "always"] = "auto"
     max_tool_rounds: int = Field(default=16, ge=1)
+    tool_timeout: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     retry: RetryConfig = Field(default_factory=RetryConfig)
 
 

@@ -55,6 +55,10 @@ class ToolPart(Checked):
         """Whether there is a result to show to the model."""
         return self.status in (ToolStatus.COMPLETED, ToolStatus.ERROR)
 
+    def failed(self, message: str) -> "ToolPart":
+        """The same call with an error in the place of its result."""
+        return self.model_copy(update={"error_message": message, "status": ToolStatus.ERROR})
+
 
 class FileRefPart(Checked):
     """A file that stays outside the window; `summary` is what the model sees of it. `size` in bytes."""
@@ -152,7 +156,11 @@ class CompactionResult(Value):
 
 
 class TurnResult(Value):
-    """A finished turn. `cost` is in US dollars, `None` where the price is not known."""
+    """A finished turn. `cost` is in US dollars, `None` where the price is not known.
+
+    With `finish_reason` "tool_calls", `tool_calls` wait for results that only the caller can give
+    (`MnesisSession.submit_tool_results`). `text` is then what the model said beside them.
+    """
 
     text: str
     tokens: TokenUsage
@@ -165,6 +173,7 @@ class TurnResult(Value):
     compaction_triggered: bool = False
     compaction_result: CompactionResult | None = None
     doom_loop_detected: bool = False
+    tool_calls: tuple[ToolPart, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -187,6 +196,13 @@ class TextDelta(Value):
     text: str
 
 
+class PartUpdate(Value):
+    """A part of the turn as it is now: a tool call in each of its states, the reasoning when it is complete."""
+
+    type: Literal["part_update"] = "part_update"
+    part: Part
+
+
 class TurnComplete(Value):
     """The last event of a stream: the turn is on disk."""
 
@@ -194,7 +210,7 @@ class TurnComplete(Value):
     result: TurnResult
 
 
-type StreamEvent = TextDelta | TurnComplete
+type StreamEvent = TextDelta | PartUpdate | TurnComplete
 
 PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...], config={"defer_build": True})
 """Reads parts that came from outside: the store's rows, a caller's dicts."""

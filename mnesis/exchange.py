@@ -1,0 +1,183 @@
+"""The exchange of one turn with the model: ask, run the tools that it calls, ask again, until it answers."""
+
+import contextlib
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mnesis.context.assembly import Preamble, newest_turn
+from mnesis.events.payloads import DoomLoopDetectedPayload, MnesisEvent
+from mnesis.ledger import Ledger, OpenTurn
+from mnesis.llm.base import Finish, Provider, Request
+from mnesis.llm.reply import ReplyBuilder, Spent, chunks_of
+from mnesis.models.config import MnesisConfig
+from mnesis.models.message import Part, PartUpdate, StreamEvent, TextDelta, TextPart, TokenUsage, ToolPart
+from mnesis.room import Room
+from mnesis.store.messages import NewMessage
+from mnesis.tools import DoomLoop, Tool, Toolbox, run_calls
+
+type OnPart = Callable[[Part], Awaitable[None] | None]
+
+_log = logging.getLogger(__name__)
+
+_TOO_OFTEN = (
+    "this is the same call with the same arguments, {count} times in a row; it was not run again: "
+    "answer with what there is"
+)
+_NO_MORE = "no more tools are run in this turn; answer with what there is"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a caller wants of one turn: what is said, and how it is answered.
+
+    `parts` are the user's message; without them the turn begins with `results` of the calls of the turn before.
+    """
+
+    parts: tuple[Part, ...] | None = None
+    results: Any = None
+    system_prompt: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    origin: str | None = None
+    tools: tuple[Tool, ...] = ()
+    on_part: OnPart | None = None
+
+
+class Exchange:
+    """One turn between its two transactions. What it holds at any moment is what there is of the reply."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        room: Room,
+        provider: Provider,
+        config: MnesisConfig,
+        turn: OpenTurn,
+        preamble: Preamble,
+        ask: Ask,
+        tools: Toolbox,
+        emit: Callable[[StreamEvent], None],
+    ) -> None:
+        self.reply = ReplyBuilder()
+        self.spent = Spent()
+        self.said: NewMessage | None = None
+        """The last message of the model that is stored already."""
+        self.results: list[ToolPart] = []
+        """Of the calls that run, or have run and are not stored yet: those that have come."""
+        self.pending: tuple[ToolPart, ...] = ()
+        """Calls whose results only the caller can give."""
+        self.doom_loop = False
+        self._ledger, self._room, self._provider, self._config = ledger, room, provider, config
+        self._turn, self._preamble, self._ask, self._tools = turn, preamble, ask, tools
+        self._emit = emit
+
+    async def run(self) -> None:
+        """Until the model answers, or calls what only the caller can run."""
+        loop = DoomLoop(self._config.session.doom_loop_threshold, await self._calls_before())
+        for rounds_left in range(self._config.session.max_tool_rounds, -1, -1):
+            last = not rounds_left or self.doom_loop
+            await self._ask_model({"tool_choice": "none"} if last else {})
+            calls = self.reply.calls
+            looping = [call for call in calls if loop.sees(call)]
+            if looping and not last:
+                await self._report(looping[-1], loop.count)
+            refused = {call.tool_call_id: _NO_MORE for call in calls} if last else self._refused(calls, looping)
+            self.pending = tuple(call for call in calls if call.tool_call_id not in refused and not self._is_ours(call))
+            if len(self.pending) == len(calls):  # also where there are none
+                return
+            await self._answer(calls, refused)
+            if last or self.pending:
+                return
+            await self._room.make(self._preamble)
+
+    # -- step by step -------------------------------------------------------------------------------------------
+
+    async def _ask_model(self, params: dict[str, Any]) -> None:
+        window = await self._ledger.sending(self._turn, self._room.budget(), self._preamble)
+        model = self._ledger.row.model
+        params = {**self._ask.params, **(params if self._tools.tools else {})}
+        request = Request(model, *window.to_request(), tools=self._tools.specs, params=params)
+        finish = await self._listen(request)
+        parts = self.reply.parts()
+        usage = finish.usage or counted(self._ledger, window.size, parts)
+        self.spent = self.spent.plus(finish, usage)
+        for part in parts:
+            await self._tell(part)
+
+    async def _listen(self, request: Request) -> Finish:
+        async with contextlib.aclosing(chunks_of(self._provider, request)) as chunks:
+            async for chunk in chunks:
+                if text := self.reply.take(chunk):
+                    self._emit(TextDelta(text=text))
+        return self.reply.finished(request.model)
+
+    async def _answer(self, calls: tuple[ToolPart, ...], refused: dict[str, str]) -> None:
+        """Store the calls, run those that are ours, store their results."""
+        room = await self._room.for_answer(self._preamble)
+        self.said = await self._ledger.add(self._turn, "assistant", self.reply.take_all(), room)
+        for call in calls:
+            if note := refused.get(call.tool_call_id):
+                await self._came(call.failed(note))
+        ours = [call for call in calls if call not in self.pending and call.tool_call_id not in refused]
+        await run_calls(ours, self._tools.by_name, self._came, self._config.session.tool_timeout)
+        came = {part.tool_call_id: part for part in self.results}
+        results = tuple(came[call.tool_call_id] for call in calls if call.tool_call_id in came)
+        await self._ledger.add(self._turn, "tool", results, await self._room.for_results(self._preamble, len(results)))
+        self.results.clear()
+
+    async def _came(self, part: ToolPart) -> None:
+        if part.finished:
+            self.results.append(part)
+        await self._tell(part)
+
+    async def _tell(self, part: Part) -> None:
+        """Whoever reads the stream, and the caller's `on_part`, whose errors do not break the turn."""
+        if not isinstance(part, TextPart):  # a text was told as it came
+            self._emit(PartUpdate(part=part))
+        if self._ask.on_part is None:
+            return
+        try:
+            outcome = self._ask.on_part(part)
+            if inspect.isawaitable(outcome):
+                await outcome
+        except Exception:  # noqa: BLE001  # the caller's code, at the edge of a turn
+            _log.exception("on_part failed on a %s part; the turn goes on", part.type)
+
+    # -- whose a call is ----------------------------------------------------------------------------------------
+
+    def _is_ours(self, call: ToolPart) -> bool:
+        tool = self._tools.by_name.get(call.tool_name)
+        return tool is not None and tool.run is not None
+
+    def _refused(self, calls: tuple[ToolPart, ...], looping: list[ToolPart]) -> dict[str, str]:
+        """What is not run, by the id of the call, and the word for the model."""
+        names = ", ".join(self._tools.by_name)
+        unknown = {
+            call.tool_call_id: f"there is no tool {call.tool_name!r}; there are: {names}"
+            for call in calls
+            if names and call.tool_name not in self._tools.by_name
+        }
+        count = self._config.session.doom_loop_threshold
+        return unknown | {call.tool_call_id: _TOO_OFTEN.format(count=count) for call in looping}
+
+    async def _calls_before(self) -> list[tuple[str, str]]:
+        """The calls since the newest user message: those of the turns before, where this one gives their results."""
+        entries = (await self._ledger.live()).entries
+        newest = newest_turn(entries)
+        items = (item for entry in entries if entry.last_turn >= newest for item in entry.items)
+        return [(item.tool_name or "", item.text) for item in items if item.tool_call_id and item.role == "assistant"]
+
+    async def _report(self, call: ToolPart, count: int) -> None:
+        self.doom_loop = True
+        payload = DoomLoopDetectedPayload(
+            session_id=self._ledger.row.id, turn=self._turn.index, tool_name=call.tool_name, count=count
+        )
+        await self._ledger.post(MnesisEvent.DOOM_LOOP_DETECTED, payload, self._turn.index)
+
+
+def counted(ledger: Ledger, window: int, answered: tuple[Part, ...]) -> TokenUsage:
+    """Usage by our own count, where nobody reported any."""
+    output = ledger.draft("assistant", answered).tokens
+    return TokenUsage(input=window, output=output, total=window + output)
