@@ -1219,6 +1219,17 @@ async def test_invariant_7_a_pending_call_is_never_compacted_and_does_not_keep_o
         assert await covered(session) == dict.fromkeys(await said(session), 1)
 
 
+async def test_invariant_7_calls_that_share_an_id_are_compacted_with_their_results(store_path):
+    calls = [ToolPart(tool_name="look", tool_call_id="c1", output=talk(k), status="completed") for k in range(2)]
+    async with await create(store_path, Model()) as session:
+        await session.record("Look twice.", [*calls, TextPart(text="Done.")])
+        await fill(session, 1)
+        await session.compact()
+        window = await session.context()
+        assert not [item for item in window.items if item.tool_call_id]
+        check_openai(window.to_openai())
+
+
 async def test_invariant_7_a_call_that_was_never_answered_does_not_break_the_next_request(store_path):
     llm = Model()
     async with await create(store_path, llm) as session:

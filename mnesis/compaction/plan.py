@@ -4,6 +4,7 @@ The unit is the turn: it is compacted whole or not at all, so a tool call never 
 turns go. Every step is the smallest that reaches the target; there is no step that could not shrink the window.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -146,16 +147,13 @@ def _free_turns(entries: Sequence[Entry]) -> Iterator[list[list[Entry]]]:
 
 def _waits(turn: Sequence[Entry]) -> bool:
     """Whether there is a tool call without its result, or a result without its call."""
-    waiting: set[str] = set()
+    waiting: Counter[str] = Counter()  # some models give several calls one id
     for item in (item for entry in turn for item in entry.items if item.tool_call_id is not None):
         assert item.tool_call_id is not None
-        if item.role != "tool":
-            waiting.add(item.tool_call_id)
-        elif item.tool_call_id in waiting:
-            waiting.remove(item.tool_call_id)
-        else:
+        waiting[item.tool_call_id] += -1 if item.role == "tool" else 1
+        if waiting[item.tool_call_id] < 0:
             return True
-    return bool(waiting)
+    return waiting.total() > 0
 
 
 def _too_many(entries: Sequence[Entry]) -> tuple[Entry, ...]:

@@ -1,12 +1,14 @@
 """From the items of a window to the message lists that providers take.
 
 The formats: https://platform.openai.com/docs/api-reference/chat and https://docs.anthropic.com/en/api/messages.
-Items of one message become one message; neighbours of the same role are joined, because several providers refuse two
-user messages in a row (which a failed turn leaves behind).
+A chat-completion list may end at any of the providers behind litellm, so both keep to the rules of the strictest: the
+user begins and roles alternate, a message says something, texts come before calls, every call has an id of its own and
+is answered once, right after it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from mnesis.models.base import Value
@@ -30,7 +32,7 @@ class WireItem(Value):
 
 
 def to_openai(items: Sequence[WireItem]) -> list[dict[str, Any]]:
-    """Chat-completion messages."""
+    """Chat-completion messages. Calls that wait at the very end are the caller's to answer."""
     return [message for message, _ in with_ids(items)]
 
 
@@ -39,7 +41,7 @@ def with_ids(items: Sequence[WireItem]) -> list[tuple[dict[str, Any], str]]:
     messages: list[tuple[dict[str, Any], str]] = []
     if system := _system(items):
         messages.append(({"role": "system", "content": system}, "system"))
-    for item in _answered(items):
+    for item in _in_order(items):
         if item.role == "tool":
             messages.append(({"role": "tool", "tool_call_id": item.tool_call_id, "content": item.text}, item.id))
             continue
@@ -50,28 +52,6 @@ def with_ids(items: Sequence[WireItem]) -> list[tuple[dict[str, Any], str]]:
         _say(message, item)
         messages.append((message, item.id))
     return messages
-
-
-def _answered(items: Iterable[WireItem]) -> Iterator[WireItem]:
-    """What is said, with a word in place of each result that never came: providers refuse a call without one.
-
-    Calls at the very end still wait for theirs.
-    """
-    waiting: dict[str, WireItem] = {}
-    for item in items:
-        if item.role in ("system", "tools"):
-            continue
-        if item.role == "tool":
-            waiting.pop(item.tool_call_id or "", None)
-        elif item.tool_call_id is not None:
-            waiting[item.tool_call_id] = item
-        else:
-            yield from (call.model_copy(update={"role": "tool", "text": _NO_RESULT}) for call in waiting.values())
-            waiting.clear()
-        yield item
-
-
-_NO_RESULT = "(no result was recorded)"
 
 
 def _say(message: dict[str, Any], item: WireItem) -> None:
@@ -85,13 +65,15 @@ def _say(message: dict[str, Any], item: WireItem) -> None:
 
 
 def to_anthropic(items: Sequence[WireItem]) -> dict[str, Any]:
-    """The `system` text and the `messages` of the Anthropic Messages API."""
+    """The `system` text and the `messages` of the Anthropic Messages API; waiting calls as in `to_openai`."""
     messages: list[dict[str, Any]] = []
-    for item in _answered(items):
+    for item in _in_order(items):
         role = "user" if item.role == "tool" else item.role
         if not messages or messages[-1]["role"] != role:
             messages.append({"role": role, "content": []})
         messages[-1]["content"].append(_anthropic_block(item))
+    if messages and messages[-1]["role"] == "assistant" and "text" in (last := messages[-1]["content"][-1]):
+        last["text"] = last["text"].rstrip()  # it would be gone on with, and must not end on whitespace
     return {"system": _system(items) or "", "messages": messages}
 
 
@@ -104,5 +86,129 @@ def _anthropic_block(item: WireItem) -> dict[str, Any]:
 
 
 def _system(items: Iterable[WireItem]) -> str | None:
-    blocks = [item.text for item in items if item.role == "system" and item.text]
+    blocks = [item.text for item in items if item.role == "system" and item.text.strip()]
     return "\n\n".join(blocks) or None
+
+
+# -- the order that every provider takes ---------------------------------------------------------------------------
+
+_NO_RESULT = "(no result was recorded)"
+_NO_OUTPUT = "(no output)"
+_BEGINNING = "(the conversation goes on)"
+
+
+def _in_order(items: Iterable[WireItem]) -> list[WireItem]:
+    dialogue = _Dialogue()
+    for item in items:
+        match item.role:
+            case "user":
+                dialogue.ask(item)
+            case "assistant" if item.tool_call_id is not None:
+                dialogue.call(item)
+            case "assistant":
+                dialogue.reply(item)
+            case "tool":
+                dialogue.answer(item)
+            case "system" | "tools":
+                pass
+    return dialogue.end()
+
+
+class _Dialogue:
+    """What is said, item by item. Nothing that a request may have held is moved by what comes later.
+
+    An assistant's message stays open, its texts before its calls, until something follows the results of these.
+    """
+
+    def __init__(self) -> None:
+        self._said: list[WireItem] = []
+        self._texts: list[WireItem] = []
+        self._calls: list[WireItem] = []
+        self._results: list[WireItem] = []
+        self._waiting: list[tuple[str | None, WireItem]] = []
+        self._ids: set[str] = set()
+
+    def ask(self, item: WireItem) -> None:
+        """Something that the user says, or shows."""
+        if _says_something(item):
+            self._close()
+            self._said.append(item)
+
+    def reply(self, item: WireItem) -> None:
+        """A text of the assistant."""
+        if _says_something(item):
+            self._go_on()
+            self._texts.append(item)
+
+    def call(self, item: WireItem) -> None:
+        """A call, under a name and an id that providers take. Some models begin each reply with "call_0" anew."""
+        self._go_on()
+        id, name = self._unused(item.tool_call_id or ""), _name(item.tool_name or "")
+        call = _with(item, tool_call_id=id, tool_name=name, text=_arguments(item.text))
+        self._calls.append(call)
+        self._waiting.append((item.tool_call_id, call))
+
+    def answer(self, item: WireItem) -> None:
+        """A result, for the first call that waits under its id. One that no call waits for is told as a text."""
+        for place, (id, call) in enumerate(self._waiting):
+            if id == item.tool_call_id:
+                del self._waiting[place]
+                text = item.text if item.text.strip() else _NO_OUTPUT
+                self._results.append(_with(item, tool_call_id=call.tool_call_id, text=text))
+                return
+        if not self._waiting:
+            self._close()  # else it goes before the open message: calls and results must not be parted
+        text = f"[{item.tool_name} answered {item.tool_call_id}, a call that was not waiting]\n{item.text}"
+        self._said.append(_with(item, role="user", tool_call_id=None, tool_name=None, text=text))
+
+    def end(self) -> list[WireItem]:
+        """All of it. Calls that still wait are the last thing in it, with those of their results that are there."""
+        said = [*self._said, *self._texts, *self._calls, *self._results]
+        if said and said[0].role != "user":
+            said.insert(0, WireItem(id=said[0].id, role="user", text=_BEGINNING))
+        return said
+
+    def _go_on(self) -> None:
+        if self._results:
+            self._close()
+
+    def _close(self) -> None:
+        """End the open message, with a word for each result that never came: providers refuse a call without one."""
+        stand_ins = [_with(call, role="tool", text=_NO_RESULT) for _, call in self._waiting]
+        self._said += [*self._texts, *self._calls, *self._results, *stand_ins]
+        for each in (self._texts, self._calls, self._results, self._waiting):
+            each.clear()
+
+    def _unused(self, id: str) -> str:
+        plain = _NOT_IN_ID.sub("_", id)[:_LONGEST_ID] or "call"
+        unused, number = plain, 1
+        while unused in self._ids:
+            number += 1
+            unused = f"{plain[: _LONGEST_ID - 8]}_{number}"
+        self._ids.add(unused)
+        return unused
+
+
+_LONGEST_ID = 40  # OpenAI: "Expected a string with maximum length 40"
+_LONGEST_NAME = 64
+_NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def _name(name: str) -> str:
+    return _NOT_IN_ID.sub("_", name)[:_LONGEST_NAME] or "tool"
+
+
+def _arguments(text: str) -> str:
+    """The arguments as JSON proper, in which there is no NaN and no infinity: these become texts."""
+    if "NaN" not in text and "Infinity" not in text:
+        return text
+    return json.dumps(json.loads(text, parse_constant=str), ensure_ascii=False, separators=(",", ":"))
+
+
+def _says_something(item: WireItem) -> bool:
+    return bool(item.text.strip())
+
+
+def _with(item: WireItem, **fields: Any) -> WireItem:
+    changed = {name: value for name, value in fields.items() if getattr(item, name) != value}
+    return item.model_copy(update=changed) if changed else item
