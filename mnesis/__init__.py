@@ -42,6 +42,7 @@ from mnesis.models.config import (
     StoreConfig,
 )
 from mnesis.models.context import Budget, ContextBreakdown, ContextItem, ContextWindow, TurnSnapshot
+from mnesis.models.media import MediaPart
 from mnesis.models.message import (
     CompactionResult,
     FileRefPart,
@@ -85,6 +86,7 @@ __all__ = [
     "InputError",
     "LLMError",
     "Locked",
+    "MediaPart",
     "Message",
     "MnesisConfig",
     "MnesisError",

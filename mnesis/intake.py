@@ -1,12 +1,14 @@
 """What callers pass as a message, checked and turned into parts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from mnesis.errors import InputError, describe_value
+from mnesis.llm.catalog import takes
+from mnesis.models.media import MediaPart
 from mnesis.models.message import PARTS, Part, TextPart
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any, config={"defer_build": True})
@@ -32,6 +34,16 @@ def parts_of(message: object, argument: str, *, may_be_empty: bool = False) -> t
     return parts
 
 
+def check_media(parts: Iterable[Part], model: str, argument: str) -> None:
+    """Raises `InputError` for an image, a sound or a document that the model is known not to take."""
+    for index, part in enumerate(parts):
+        if isinstance(part, MediaPart) and takes(model, part.kind) is False:
+            raise InputError(
+                f"{argument}[{index}] is of kind {part.kind!r} ({part.name or part.media_type}), and {model} does not "
+                "take that, as litellm's model map has it; leave it out, or use a model that takes it"
+            )
+
+
 def text_of(value: object, argument: str) -> str:
     """A text argument. Raises `InputError`, naming it, for another type and for lone surrogates."""
     if not isinstance(value, str):
@@ -48,7 +60,7 @@ def _validated(message: Sequence[Any], argument: str) -> tuple[Part, ...]:
         where = ".".join(map(str, first["loc"]))
         raise InputError(
             f"{argument}[{where}]={describe_value(first['input'])} is not a part: {first['msg']}; "
-            "give TextPart, ReasoningPart, ToolPart or FileRefPart"
+            "give TextPart, ReasoningPart, ToolPart, FileRefPart or MediaPart"
         ) from None
 
 

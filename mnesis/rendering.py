@@ -5,12 +5,13 @@ function of the stored part, so any past window can be rendered again, byte for 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, assert_never
 
 from mnesis.models.context import ItemKind
+from mnesis.models.media import MediaPart
 from mnesis.models.message import FileRefPart, Part, ReasoningPart, Role, TextPart, ToolPart, ToolStatus
 from mnesis.models.wire import WireRole
 
@@ -26,6 +27,8 @@ class Block:
     tool_call_id: str | None = None
     tool_name: str | None = None
     recalled: bool = False
+    media: MediaPart | None = None
+    """What is sent in place of the text, which only tells of it."""
 
     @property
     def is_result(self) -> bool:
@@ -33,21 +36,27 @@ class Block:
         return self.role == "tool"
 
 
-def blocks(role: Role, parts: tuple[Part, ...], stand_ins: Mapping[int, str] = MappingProxyType({})) -> list[Block]:
+def blocks(
+    role: Role,
+    parts: tuple[Part, ...],
+    stand_ins: Mapping[int, str] = MappingProxyType({}),
+    part_ids: Sequence[str] = (),
+) -> list[Block]:
     """The blocks of one message. Reasoning is not sent; a call that was answered is followed by its result.
 
-    `stand_ins` are texts in the place of parts, by index: of a tool's output, or of a text.
+    `stand_ins` are texts in the place of parts, by index: of a tool's output, of a text, of media. The labels of media
+    name the ids of their parts, where these are given.
     """
-    return [_replaced(block, stand_ins) for block in _blocks(role, parts)]
+    return [_replaced(block, stand_ins) for block in _blocks(role, parts, part_ids)]
 
 
 def _replaced(block: Block, stand_ins: Mapping[int, str]) -> Block:
     text = stand_ins.get(block.part)
     is_call = block.tool_call_id is not None and not block.is_result
-    return block if text is None or is_call else replace(block, text=text)
+    return block if text is None or is_call else replace(block, text=text, media=None)
 
 
-def _blocks(role: Role, parts: tuple[Part, ...]) -> Iterator[Block]:
+def _blocks(role: Role, parts: tuple[Part, ...], part_ids: Sequence[str]) -> Iterator[Block]:
     answered: list[Block] = []
     for index, part in enumerate(parts):
         match part:
@@ -63,6 +72,11 @@ def _blocks(role: Role, parts: tuple[Part, ...]) -> Iterator[Block]:
                     answered.append(_result(part, index))
             case FileRefPart():
                 yield Block("file", _speaker(role), file_reference(part), index)
+            case MediaPart() if role == "assistant":  # no provider takes media that the assistant says
+                yield Block("media", "assistant", media_label(part), index)
+            case MediaPart():
+                label = media_label(part, part_ids[index] if part_ids else None)
+                yield Block("media", "user", label, index, media=part)
             case ReasoningPart():
                 pass
             case _:
@@ -99,6 +113,8 @@ def original_of(part: Part) -> str:
             return f"{call}\n{_result(part, 0).text}" if part.finished else call
         case FileRefPart():
             return file_reference(part)
+        case MediaPart():
+            return media_label(part)
         case _:
             assert_never(part)
 
@@ -107,6 +123,19 @@ def file_reference(part: FileRefPart) -> str:
     """What stands in the window for a file that is kept outside."""
     head = f"[file {part.file_id} · {part.path} · {part.media_type} · {part.size:,} bytes · {part.tokens:,} tokens]"
     return f"{head}\n{part.summary}" if part.summary else head
+
+
+def media_label(part: MediaPart, id: str | None = None, *, left_out: int | None = None) -> str:
+    """What is read of media where the thing itself is not: a summary, a search, a window without room for it.
+
+    `left_out` are the tokens that it would take.
+    """
+    pixels = f"{part.width:,}×{part.height:,}" if part.width and part.height else None
+    size = None if part.size is None else f"{part.size:,} bytes" if part.size < 1000 else f"{part.size / 1000:,.0f} kB"
+    why = None if left_out is None else f"not sent: {left_out:,} tokens are more than fit"
+    known = (f"{part.kind} {part.media_type}", pixels, size, part.url, part.name, id, why)
+    head = f"[{' · '.join(each for each in known if each)}]"
+    return f"{head}\n{part.alt}" if part.alt else head
 
 
 def arguments_json(arguments: dict[str, Any]) -> str:

@@ -136,7 +136,8 @@ _PARTS = _Frame(
     SELECT m.session_id, m.seq, p.idx AS part, m.turn, m.role, p.type, p.tokens + p.output_tokens AS tokens, p.text,
         p.data ->> '$.tool_name' AS tool_name, p.data ->> '$.tool_call_id' AS tool_call_id,
         CASE p.type WHEN 'tool' THEN coalesce(p.data ->> '$.status', 'pending') END AS status,
-        p.data, p.id AS part_id, m.id AS message_id
+        CASE p.type WHEN 'media' THEN json_remove(p.data, '$.data') ELSE p.data END AS data, p.id AS part_id,
+        m.id AS message_id
     FROM part p JOIN message m ON m.id = p.message_id {where}
     """,
     ("session_id", "seq", "part"),
@@ -233,9 +234,9 @@ _SOURCES = _Frame(
     "s.rowid, e.idx",
 )
 
-# Preamble, then what stands in the view. A message has an item for each text, call, result and file, in the order in
-# which they are sent: results follow when all the calls between two texts are told. A tombstone takes the place of a
-# text or of a result. The current window is that of the newest view.
+# Preamble, then what stands in the view. A message has an item for each text, call, result, file and image, as they are
+# sent: results follow when all the calls between two texts are told. A tombstone takes the place of a text, a result or
+# an image. The current window is that of the newest view.
 _CONTEXT = _Frame(
     """
     WITH target AS (
@@ -283,6 +284,12 @@ _CONTEXT = _Frame(
         SELECT pos, texts, 0, idx, 'file', part_id, turn, coalesce(stand_in_tokens, tokens),
             coalesce(stand_in_text, data ->> '$.path'), stand_in, born_view
         FROM said WHERE type = 'file_ref'
+        UNION ALL
+        SELECT pos, texts, 0, idx, 'media', part_id, turn, coalesce(stand_in_tokens, tokens),
+            coalesce(stand_in_text, (data ->> '$.media_type') || coalesce(' · ' || (data ->> '$.name'), '')
+                || coalesce(' · ' || (data ->> '$.url'), '')),
+            stand_in, born_view
+        FROM said WHERE type = 'media'
     )
     SELECT row_number() OVER sent - 1 AS pos, kind, id, turn, tokens, sum(tokens) OVER sent AS tokens_so_far, text,
         stand_in, born_view

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pictures import png, wav
 from provider_rules import answer_anthropic, answer_openai, check_anthropic, check_openai
 
 from mnesis import (
     ContextOverflow,
     FileRefPart,
     LLMError,
+    MediaPart,
     MnesisConfig,
     MnesisSession,
     ReasoningPart,
@@ -50,6 +52,14 @@ parts = st.one_of(
     ),
     files,
 )
+MEDIA = [
+    MediaPart.from_bytes(png()),
+    MediaPart.from_bytes(png(800, 600), name="a.png", alt="a grey wall", detail="low"),
+    MediaPart.from_bytes(wav(0.01)),
+    MediaPart.from_bytes(b"any", "application/x-any", tokens=5),
+    MediaPart.from_url("https://example.org/cat.gif", width=30, height=40),
+]
+parts = parts | st.sampled_from(MEDIA)
 part_lists = st.lists(parts, min_size=1, max_size=4)
 questions = st.builds(lambda first, rest: [TextPart(text=first), *rest], said, st.lists(parts, max_size=2))
 usages = st.none() | st.builds(TokenUsage, input=tokens, output=tokens, cache_read=tokens, total=tokens)
@@ -151,7 +161,7 @@ def test_any_window_that_is_sent_fits_and_what_does_not_fit_is_not_lost(limit, t
 @given(
     st.lists(
         st.tuples(
-            st.tuples(said.map(lambda text: TextPart(text=text)), files) | said,
+            st.tuples(said.map(lambda text: TextPart(text=text)), files | st.sampled_from(MEDIA)) | said,
             st.one_of(said, st.just(Unavailable("gone")), st.just(Reply("half", broken=True))),
         ),
         min_size=2,

@@ -39,7 +39,7 @@ STYLE = re.compile(
 
 
 def item(kind, text="some text", tokens=10, turn=1, **more):
-    role = {"summary": "system", "file": "user"}.get(kind, kind)
+    role = {"summary": "system", "file": "user", "media": "user"}.get(kind, kind)
     return ContextItem(
         **{"kind": kind, "role": role, "id": f"msg_{kind}", "turn": turn, "tokens": tokens, "text": text, **more}
     )
@@ -212,9 +212,9 @@ def test_fair_shares_stay_within_the_total_and_leave_small_texts_whole(sizes, to
 def test_without_css_the_budget_has_every_share_and_both_marks():
     seen = look(budget_html(EVERY_KIND, "some/model")).text
     assert "some/model" in seen
-    assert "2,800 / 10,000 tokens · 28 %" in seen
+    assert "3,600 / 10,000 tokens · 36 %" in seen
     assert "■ tool outputs 600 6.0 % █▎" in seen
-    assert "□ free 7,200 72 % ██████████████▍" in seen
+    assert "□ free 6,400 64 % ████████████▊" in seen
     assert "soft mark at 6,000 tokens" in seen
     assert "hard mark at 10,000 tokens" in seen
     assert "reserve of 2,000 tokens: 1,000 for the reply, 1,000 for compaction" in seen
@@ -229,7 +229,7 @@ def test_the_boxes_of_the_budget_fill_the_bar_exactly():
 
 def test_the_budget_as_text_is_one_bar_and_a_line_for_each_share():
     lines = budget_text(EVERY_KIND).splitlines()
-    assert lines[0] == "Budget 2,800 / 10,000 tokens · 28 %"
+    assert lines[0] == "Budget 3,600 / 10,000 tokens · 36 %"
     assert re.fullmatch("█+░+┆░+┃▒+", lines[1])
     assert lines[4].split() == ["summaries", "300", "3.0", "%", "▋"]
 

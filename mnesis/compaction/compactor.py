@@ -278,7 +278,7 @@ def _source(entry: Entry) -> Source:
 
 
 def _edge(entry: Entry) -> SummarySource:
-    clipped = bool(entry.stand_ins) or any(item.recalled for item in entry.items)
+    clipped = bool(entry.stand_ins) or any(item.recalled or item.kind == "media" for item in entry.items)
     return SummarySource(
         kind="summary" if entry.is_summary else "message",
         id=entry.ref,

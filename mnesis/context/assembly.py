@@ -9,6 +9,7 @@ from typing import Self
 
 from mnesis.errors import ContextOverflow
 from mnesis.models.context import Budget, ContextBreakdown, ContextItem, ContextWindow
+from mnesis.models.media import MediaPart
 from mnesis.models.message import Part, Role
 from mnesis.rendering import Block, blocks, summary_block
 from mnesis.tokens import TokenCounter
@@ -70,7 +71,8 @@ class Fingerprint:
     def add(self, items: Iterable[ContextItem]) -> Self:
         """Take in what these items send."""
         lines = [
-            f"[{_quoted(item.role)}, {_quoted(item.text)}, {_quoted(item.tool_call_id)}, {_quoted(item.tool_name)}]\n"
+            f"[{_quoted(item.role)}, {_quoted(item.text)}, {_quoted(item.tool_call_id)}, {_quoted(item.tool_name)}"
+            f"{_media_hash(item.media)}]\n"
             for item in items
         ]
         self._hash.update("".join(lines).encode())
@@ -84,6 +86,13 @@ class Fingerprint:
 def _quoted(text: str | None) -> str:
     """What `json.dumps` makes of it, without what that costs for each item of a window."""
     return "null" if text is None else encode_basestring_ascii(text)
+
+
+def _media_hash(media: MediaPart | None) -> str:
+    if media is None:
+        return ""
+    sent = "\n".join((media.media_type, media.detail or "", media.name or "", media.data or media.url or ""))
+    return f', "{hashlib.sha256(sent.encode()).hexdigest()}"'
 
 
 class LiveWindow:
@@ -143,7 +152,8 @@ def measure(role: Role, parts: tuple[Part, ...], counter: TokenCounter) -> Sizes
 def _block_tokens(block: Block, counter: TokenCounter) -> int:
     name = counter.count(block.tool_name) if block.tool_name else 0
     call_id = counter.count(block.tool_call_id) if block.tool_call_id else 0
-    return counter.message_overhead + counter.count(block.text) + name + call_id
+    said = counter.count(block.text) if block.media is None else counter.count_media(block.media)
+    return counter.message_overhead + said + name + call_id
 
 
 def entry_of(
@@ -161,7 +171,7 @@ def entry_of(
     `stand_ins` are texts, with their tokens, in the place of parts.
     """
     items: list[ContextItem] = []
-    for block in blocks(role, parts, {index: text for index, (text, _) in stand_ins.items()}):
+    for block in blocks(role, parts, {index: text for index, (text, _) in stand_ins.items()}, part_ids):
         own_id = id if block.kind in ("user", "assistant") else part_ids[block.part]
         if any(item.id == own_id for item in items):
             own_id = part_ids[block.part]
@@ -177,6 +187,7 @@ def entry_of(
                 tool_call_id=block.tool_call_id,
                 tool_name=block.tool_name,
                 recalled=block.recalled,
+                media=block.media,
             )
         )
     return Entry(pos, id, tuple(items), turn, turn, role, frozenset(part_ids[index] for index in stand_ins))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mnesis.context.assembly import Sizes
 from mnesis.models.message import Part, Role
-from mnesis.rendering import Block, blocks, excerpt_of
+from mnesis.rendering import Block, blocks, excerpt_of, media_label
 from mnesis.store.messages import Tombstone
 from mnesis.tokens import TokenCounter
 
@@ -17,7 +17,8 @@ def excerpts(
 ) -> dict[int, Tombstone]:
     """Texts in the place of the parts that make a message larger than `room` tokens, by the part's index.
 
-    The largest parts give way first. A tool call's arguments are never cut: half of a JSON object is none.
+    The largest parts give way first. A tool call's arguments are never cut: half of a JSON object is none. Nor is an
+    image: a label tells of it.
     """
     found = {block.part: block for block in blocks(role, parts) if block.is_result or block.tool_call_id is None}
     tokens = {index: sizes[index][block.is_result] for index, block in found.items()}
@@ -41,6 +42,9 @@ def _share(sizes: Sequence[int], room: int) -> int:
 
 
 def _excerpt(block: Block, part_id: str, tokens: int, share: int, counter: TokenCounter) -> Tombstone:
+    if block.media is not None:
+        label = media_label(block.media, part_id, left_out=tokens)
+        return Tombstone(part_id, "excerpt", label, counter.count(label) + counter.message_overhead)
     wrapper = counter.message_overhead + counter.count((block.tool_call_id or "") + (block.tool_name or ""))
     part = share / tokens
     while True:

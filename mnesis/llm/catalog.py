@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mnesis.llm.base import ModelLimits
+from mnesis.models.media import MediaKind
 from mnesis.models.message import TokenUsage
 from mnesis.tokens.wheel import litellm_file
 
@@ -87,6 +88,23 @@ def cost_of(model: str, usage: TokenUsage) -> float | None:
         + usage.cache_write * price.cache_write
         + usage.output * price.output
     )
+
+
+def takes(model: str, kind: MediaKind) -> bool | None:
+    """Whether a model takes media of this kind, `None` where the map does not say."""
+    for name in _names(model):
+        entry = _models().get(name, {})
+        if isinstance(told := entry.get(_FLAGS[kind]), bool):
+            return told
+    return None
+
+
+_FLAGS: dict[MediaKind, str] = {
+    "image": "supports_vision",
+    "audio": "supports_audio_input",
+    "video": "supports_video_input",
+    "document": "supports_pdf_input",
+}
 
 
 def _names(model: str) -> Iterator[str]:

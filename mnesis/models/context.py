@@ -7,16 +7,17 @@ from mnesis.models.base import Value
 from mnesis.models.message import CompactionResult
 from mnesis.models.wire import WireItem, to_anthropic, to_openai, with_ids
 
-type ItemKind = Literal["system", "tools", "summary", "user", "assistant", "tool", "file"]
+type ItemKind = Literal["system", "tools", "summary", "user", "assistant", "tool", "file", "media"]
 
 
 class ContextItem(WireItem):
     """One block of the window. `text` is exactly what the model reads; `tokens` counts it with its wrapper.
 
     "tools" are the definitions of the tools that are offered, as JSON. `recalled` marks what a tool brought back from
-    the session's own record.
+    the session's own record. A "media" item is sent as what `media` holds, and its text is a label that tells of it;
+    without `media` the label itself is sent.
 
-    `id` names the message (for a tool call or result the part, for a file the file); the system prompt's is "system".
+    `id` names the message (for a tool call or result, a file and media the part); the system prompt's is "system".
     `turn` is the 0-based turn it came from, `None` for the system prompt.
     """
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter
 
 from mnesis.models.base import Checked, Value
+from mnesis.models.media import MediaPart
 
 type Role = Literal["user", "assistant", "tool", "summary"]
 
@@ -72,7 +73,7 @@ class FileRefPart(Checked):
     summary: str = ""
 
 
-type Part = Annotated[TextPart | ReasoningPart | ToolPart | FileRefPart, Field(discriminator="type")]
+type Part = Annotated[TextPart | ReasoningPart | ToolPart | FileRefPart | MediaPart, Field(discriminator="type")]
 
 
 class TokenUsage(Checked):

@@ -8,7 +8,7 @@ from mnesis.models.base import Value
 from mnesis.models.context import Budget
 from mnesis.models.summary import LossCertificate, SummarySource
 
-type MatchKind = Literal["message", "tool", "file", "reasoning", "summary"]
+type MatchKind = Literal["message", "tool", "file", "media", "reasoning", "summary"]
 
 
 class Neighbour(Value):

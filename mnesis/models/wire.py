@@ -11,7 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+from pydantic import Field
+
 from mnesis.models.base import Value
+from mnesis.models.media import MediaPart
 
 type WireRole = Literal["system", "tools", "user", "assistant", "tool"]
 
@@ -20,7 +23,7 @@ class WireItem(Value):
     """What the wire formats need of an item.
 
     A tool call has role "assistant", a `tool_call_id`, and its arguments as JSON in `text`; its result has role "tool"
-    and the same `tool_call_id`.
+    and the same `tool_call_id`. Where there are `media`, `text` only tells of them.
     """
 
     id: str
@@ -29,6 +32,7 @@ class WireItem(Value):
     message_id: str | None = None
     tool_call_id: str | None = None
     tool_name: str | None = None
+    media: MediaPart | None = Field(default=None, repr=False)
 
 
 def to_openai(items: Sequence[WireItem]) -> list[dict[str, Any]]:
@@ -55,13 +59,37 @@ def with_ids(items: Sequence[WireItem]) -> list[tuple[dict[str, Any], str]]:
 
 
 def _say(message: dict[str, Any], item: WireItem) -> None:
-    if item.tool_call_id is None:
-        before = message["content"]
+    before = message["content"]
+    if item.media is not None:
+        message["content"] = [*_as_parts(before), _openai_part(item.media)]
+    elif item.tool_call_id is None and isinstance(before, list):
+        before.append({"type": "text", "text": item.text})
+    elif item.tool_call_id is None:
         message["content"] = item.text if before is None else f"{before}\n\n{item.text}"
     else:
         function = {"name": item.tool_name, "arguments": item.text}
         call = {"id": item.tool_call_id, "type": "function", "function": function}
         message.setdefault("tool_calls", []).append(call)
+
+
+def _as_parts(content: str | list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+
+
+def _openai_part(media: MediaPart) -> dict[str, Any]:
+    where = f"data:{media.media_type};base64,{media.data}" if media.data else media.url
+    if media.kind == "image":
+        detail = {"detail": media.detail} if media.detail else {}
+        return {"type": "image_url", "image_url": {"url": where, **detail}}
+    if media.data is None:  # litellm's form; OpenAI itself takes no other URLs than those of images
+        return {"type": "file", "file": {"file_id": media.url, "format": media.media_type}}
+    if media.kind == "audio":
+        spelling = _AUDIO_FORMATS.get(media.media_type) or media.media_type.partition("/")[2]
+        return {"type": "input_audio", "input_audio": {"data": media.data, "format": spelling}}
+    return {"type": "file", "file": {"filename": media.name or "document", "file_data": where}}
+
+
+_AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/x-wav": "wav", "audio/wave": "wav"}
 
 
 def to_anthropic(items: Sequence[WireItem]) -> dict[str, Any]:
@@ -82,7 +110,25 @@ def _anthropic_block(item: WireItem) -> dict[str, Any]:
         return {"type": "tool_result", "tool_use_id": item.tool_call_id, "content": item.text}
     if item.tool_call_id is not None:
         return {"type": "tool_use", "id": item.tool_call_id, "name": item.tool_name, "input": json.loads(item.text)}
+    if item.media is not None and (block := _ANTHROPIC_MEDIA.get(item.media.media_type)):
+        return {"type": block, "source": _source(item.media)}
     return {"type": "text", "text": item.text}
+
+
+_ANTHROPIC_MEDIA = {
+    "image/jpeg": "image",
+    "image/png": "image",
+    "image/gif": "image",
+    "image/webp": "image",
+    "application/pdf": "document",
+}
+"""What the Messages API takes; of anything else its label tells."""
+
+
+def _source(media: MediaPart) -> dict[str, Any]:
+    if media.data is None:
+        return {"type": "url", "url": media.url}
+    return {"type": "base64", "media_type": media.media_type, "data": media.data}
 
 
 def _system(items: Iterable[WireItem]) -> str | None:
@@ -206,7 +252,7 @@ def _arguments(text: str) -> str:
 
 
 def _says_something(item: WireItem) -> bool:
-    return bool(item.text.strip())
+    return item.media is not None or bool(item.text.strip())
 
 
 def _with(item: WireItem, **fields: Any) -> WireItem:

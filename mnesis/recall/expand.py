@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 
 from mnesis.errors import InputError, describe_value
+from mnesis.models.media import MediaPart
 from mnesis.models.message import FileRefPart, Message, Part, ReasoningPart, TextPart, ToolPart
 from mnesis.models.recall import Expansion, ExpansionItem
 from mnesis.models.summary import Summary
@@ -194,6 +195,8 @@ def _name(part: Part) -> str:
             return f"tool {part.tool_name:.24}"
         case FileRefPart():
             return "file"
+        case MediaPart():
+            return part.kind
         case ReasoningPart():
             return "reasoning"
         case _:

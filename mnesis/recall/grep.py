@@ -30,7 +30,13 @@ type Role = Literal["user", "assistant", "tool", "summary"]
 type Mode = Literal["words", "substring", "regex"]
 
 _ROLES = ("user", "assistant", "tool", "summary")
-_KINDS: dict[str, MatchKind] = {"tool": "tool", "file_ref": "file", "reasoning": "reasoning", "summary": "summary"}
+_KINDS: dict[str, MatchKind] = {
+    "tool": "tool",
+    "file_ref": "file",
+    "media": "media",
+    "reasoning": "reasoning",
+    "summary": "summary",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,18 +69,20 @@ def part_of(id: str, type: str, text: str | None, data: str | None) -> Part:
 
 
 def searchable(type: str, text: str | bytes | None, data: str | bytes | None) -> str:
-    """What a part of a row can be found by: its text; a call's tool, arguments and answer; a file's path and summary.
+    """What a part of a row can be found by: its text; a call's tool, arguments and answer; a file's path and summary;
+    of media what is told of them.
 
     A damaged row is searched as far as it can be read.
     """
     said = text.decode(errors="replace") if isinstance(text, bytes) else text or ""
-    if type not in ("tool", "file_ref") or not data:
+    if type not in ("tool", "file_ref", "media") or not data:
         return said
     try:
         fields = json.loads(data)
         arguments = json.dumps(fields["input"], ensure_ascii=False) if fields.get("input") else None
         answer = None if fields.get("recalled") else fields.get("output")  # the original is found by itself
-        found = [fields.get("tool_name"), arguments, answer, *map(fields.get, ("error_message", "path", "summary"))]
+        rest = ("error_message", "path", "summary", "media_type", "name", "alt", "url")
+        found = [fields.get("tool_name"), arguments, answer, *map(fields.get, rest)]
     except (ValueError, AttributeError):
         return said
     return "\n".join(str(each) for each in found if each) or said

@@ -1,10 +1,13 @@
 """Which counter belongs to which model."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
+from mnesis.models.media import MediaPart
 from mnesis.tokens.encodings import CL100K, O200K, Encoding
 from mnesis.tokens.estimate import estimate
+from mnesis.tokens.media import LARGEST, ImageCost, image_cost, media_tokens
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -21,6 +24,7 @@ class TokenCounter:
     message_overhead: int
     reply_priming: int
     encoding: Encoding | None = None
+    images: ImageCost = LARGEST
 
     @property
     def exact(self) -> bool:
@@ -33,6 +37,10 @@ class TokenCounter:
             text = _SURROGATE.sub("\ufffd", text)
         exact = self.encoding.count(text) if self.encoding else None
         return estimate(text) if exact is None else exact
+
+    def count_media(self, part: MediaPart) -> int:
+        """Tokens of an image, a sound or a document, without any wrapper (`mnesis.tokens.media`)."""
+        return media_tokens(part, self.images)
 
     def warm(self) -> None:
         """Begin to build what the first count needs, in the background."""
@@ -62,8 +70,13 @@ def counter_for(model: str) -> TokenCounter:
         return _CL100K
     name = model.lower().rpartition("/")[2].removeprefix("ft:").removeprefix("openai.")
     if _O200K_MODELS.match(name):
-        return _O200K
-    return _CL100K if _CL100K_MODELS.match(name) else _ESTIMATE
+        return _with_images(_O200K, image_cost(name))
+    return _with_images(_CL100K, image_cost(name)) if _CL100K_MODELS.match(name) else _ESTIMATE
+
+
+@cache
+def _with_images(counter: TokenCounter, images: ImageCost) -> TokenCounter:
+    return replace(counter, images=images)
 
 
 def warm(model: str) -> None:

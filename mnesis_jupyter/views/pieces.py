@@ -23,6 +23,7 @@ KINDS: dict[ItemKind, Look] = {
     "assistant": Look("←", "assistant", "#1f8040"),
     "tool": Look("⚙", "tool outputs", "#9a6700"),
     "file": Look("▤", "files", "#0f7b96"),
+    "media": Look("▣", "media", "#b8501f"),
 }
 """In the order of the budget bar."""
 

@@ -161,6 +161,8 @@ def _in_part(item: ContextItem) -> str:
         return "✂ pruned"
     if item.recalled:
         return "↺ recalled"
+    if item.kind == "media" and item.media is None:
+        return "✂ not sent"
     return "✂ excerpt" if _EXCERPT.search(item.text) else ""
 
 
