@@ -29,10 +29,15 @@ class TextPart(Checked):
 
 
 class ReasoningPart(Checked):
-    """What a reasoning model thought before it answered. Kept; not sent back."""
+    """What a reasoning model thought before it answered. Kept; later turns are not sent it.
+
+    `data` is opaque: what the provider wants back with it, such as a signature. Where the text is empty, that is the
+    reasoning itself, encrypted.
+    """
 
     type: Literal["reasoning"] = "reasoning"
     text: str
+    data: dict[str, Any] | None = None
 
 
 class ToolPart(Checked):

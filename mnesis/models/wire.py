@@ -61,7 +61,7 @@ def with_ids(items: Sequence[WireItem]) -> list[tuple[dict[str, Any], str]]:
 def _say(message: dict[str, Any], item: WireItem) -> None:
     before = message["content"]
     if item.media is not None:
-        message["content"] = [*_as_parts(before), _openai_part(item.media)]
+        message["content"] = [*_as_parts(before), openai_media(item.media)]
     elif item.tool_call_id is None and isinstance(before, list):
         before.append({"type": "text", "text": item.text})
     elif item.tool_call_id is None:
@@ -76,7 +76,8 @@ def _as_parts(content: str | list[dict[str, Any]] | None) -> list[dict[str, Any]
     return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
 
 
-def _openai_part(media: MediaPart) -> dict[str, Any]:
+def openai_media(media: MediaPart) -> dict[str, Any]:
+    """A content part of a chat-completion message."""
     where = f"data:{media.media_type};base64,{media.data}" if media.data else media.url
     if media.kind == "image":
         detail = {"detail": media.detail} if media.detail else {}
@@ -110,25 +111,24 @@ def _anthropic_block(item: WireItem) -> dict[str, Any]:
         return {"type": "tool_result", "tool_use_id": item.tool_call_id, "content": item.text}
     if item.tool_call_id is not None:
         return {"type": "tool_use", "id": item.tool_call_id, "name": item.tool_name, "input": json.loads(item.text)}
-    if item.media is not None and (block := _ANTHROPIC_MEDIA.get(item.media.media_type)):
-        return {"type": block, "source": _source(item.media)}
+    if item.media is not None and (block := anthropic_media(item.media)):
+        return block
     return {"type": "text", "text": item.text}
 
 
-_ANTHROPIC_MEDIA = {
-    "image/jpeg": "image",
-    "image/png": "image",
-    "image/gif": "image",
-    "image/webp": "image",
-    "application/pdf": "document",
-}
-"""What the Messages API takes; of anything else its label tells."""
-
-
-def _source(media: MediaPart) -> dict[str, Any]:
+def anthropic_media(media: MediaPart) -> dict[str, Any] | None:
+    """A content block of the Messages API; `None` for what it does not take."""
+    source: dict[str, Any] = {"type": "base64", "media_type": media.media_type, "data": media.data}
     if media.data is None:
-        return {"type": "url", "url": media.url}
-    return {"type": "base64", "media_type": media.media_type, "data": media.data}
+        source = {"type": "url", "url": media.url}
+    if media.media_type in _ANTHROPIC_IMAGES:
+        return {"type": "image", "source": source}
+    if media.media_type == "application/pdf":
+        return {"type": "document", "source": source, **({"title": media.name} if media.name else {})}
+    return None
+
+
+_ANTHROPIC_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 def _system(items: Iterable[WireItem]) -> str | None:
