@@ -219,11 +219,9 @@ def _translate(litellm: Any, error: Exception, model: str, secrets: list[str]) -
         )
     kind = _kind(litellm, error, status, said)
     what = f"{model} {_WHAT[kind]} ({f'{status}: ' if status else ''}{_reason(said)})"
-    failure = kind(
-        f"{redact(what, secrets)}; {_advice(litellm, kind, model, status)}",
-        model=model,
-        retry_after=_retry_after(error),
-    )
+    after = _retry_after(error)
+    advice = _advice(litellm, kind, model, status, after)
+    failure = kind(f"{redact(what, secrets)}; {advice}", model=model, retry_after=after)
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     failure.__cause__ = RedactedCause(redact(f"{name}: {error}", secrets))
     return failure
@@ -257,11 +255,12 @@ def _kind(litellm: Any, error: Exception, status: int | None, said: str) -> type
     return Unavailable
 
 
-def _advice(litellm: Any, kind: type[LLMError], model: str, status: int | None) -> str:
+def _advice(litellm: Any, kind: type[LLMError], model: str, status: int | None, after: float | None) -> str:
     if kind is Authentication:
         return f"set {_key_names(litellm, model)} in the environment, or pass api_key= to LiteLLMProvider"
     if kind is RateLimit:
-        return "wait and send it again, or check the quota of your account"
+        wait = "wait" if after is None else f"wait {math.ceil(after):,} s"
+        return f"{wait} and send it again, or check the quota of your account"
     if kind is Timeout:
         return "send it again, or give the provider a longer timeout"
     if kind is ContextOverflow:

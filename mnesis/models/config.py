@@ -56,7 +56,11 @@ class OperatorConfig(Settings):
 
 
 class RetryConfig(Settings):
-    """How often a transient provider error is tried again, with delays in seconds that double up to `max_delay`."""
+    """How often a transient provider error is tried again, with delays in seconds that double up to `max_delay`.
+
+    `jitter` waits a random part of them. A provider's own wish (`retry-after`) is obeyed up to five minutes, or
+    `max_delay` where that is longer; beyond it the error is raised at once.
+    """
 
     max_retries: int = Field(default=0, ge=0)
     base_delay: float = Field(default=1.0, ge=0, allow_inf_nan=False)
