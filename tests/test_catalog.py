@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnesis.llm.base import ModelLimits
-from mnesis.llm.catalog import UnknownModelWarning, cost_of, limits_for, price_for
+from mnesis.llm.catalog import (
+    UnknownModelWarning,
+    caches_prompts,
+    calls_tools,
+    cost_of,
+    limits_for,
+    price_for,
+    reasons,
+    takes_images,
+)
 from mnesis.models.message import TokenUsage
 
 
@@ -46,6 +55,46 @@ def test_an_unknown_model_is_one_warning_that_says_what_is_assumed_and_how_to_se
     for part in ("'azure/my-deployment'", "32,768", 'MnesisConfig(model_overrides={"context_limit": '):
         assert part in str(warning.message)
     assert warning.filename == __file__
+
+
+def test_an_unknown_model_warns_once_in_a_process_however_often_it_is_used() -> None:
+    def use(model: str) -> None:
+        for _ in range(3):
+            with warnings.catch_warnings():  # as every session does, which makes Python forget its own "once"
+                limits_for(model)
+
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        use("azure/used-often")
+        use("azure/another-one")
+    assert len(caught) == 2
+
+
+def test_a_warning_that_was_swallowed_comes_the_next_time() -> None:
+    with warnings.catch_warnings(action="ignore"):
+        limits_for("azure/first-swallowed")
+    with pytest.warns(UnknownModelWarning):
+        limits_for("azure/first-swallowed")
+
+
+def test_a_warning_that_was_made_an_error_comes_the_next_time() -> None:
+    for _ in range(2):
+        with warnings.catch_warnings(action="error"), pytest.raises(UnknownModelWarning):
+            limits_for("azure/an-error")
+
+
+@pytest.mark.parametrize(
+    ("ask", "yes", "no", "unknown"),
+    [
+        (takes_images, "openrouter/openai/gpt-4o", "azure/o1-mini", "azure/my-deployment"),
+        (calls_tools, "openai/gpt-4o", "deepseek/deepseek-reasoner", "offline/quote"),
+        (caches_prompts, "openrouter/anthropic/claude-sonnet-4.5", "azure/o3-pro", ""),
+        (reasons, "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash-image", "ollama/llama3.1"),
+    ],
+)
+def test_what_a_model_can_do_is_known_or_unknown(ask, yes, no, unknown) -> None:
+    assert ask(yes) is True
+    assert ask(no) is False
+    assert ask(unknown) is None
 
 
 def test_the_maps_own_documentation_entry_is_no_model() -> None:

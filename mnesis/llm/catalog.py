@@ -3,13 +3,14 @@
 The file is `litellm/model_prices_and_context_window_backup.json`, read once per process, on first use (about 50 ms).
 """
 
+import contextlib
 import json
 import logging
 import re
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from mnesis.tokens.wheel import litellm_file
 
 logger = logging.getLogger("mnesis.llm")
 
-_PACKAGE = str(Path(__file__).parents[1])
+# Without ".py": CPython 3.12 does not take a whole file name for a prefix of itself.
+_NOT_THE_CALLER = (str(Path(__file__).parents[1]), contextlib.__file__.removesuffix(".py"))
 _UNKNOWN = ModelLimits(context=32_768, output=4_096, known=False)
 _LOCK = threading.Lock()
 
@@ -46,19 +48,60 @@ class Price:
 
 
 def limits_for(model: str) -> ModelLimits:
-    """The limits of a model, by its litellm string; a default and an `UnknownModelWarning` where they are not known."""
+    """The limits of a model, by its litellm string; a default where they are not known.
+
+    That default is said in an `UnknownModelWarning`, once per model and process.
+    """
     for name in _names(model):
         if limits := _limits(_models().get(name, {})):
-            return limits
-    warnings.warn(
+            return replace(limits, tools=calls_tools(model) is True)
+    if model not in _warned:
+        _warn(model)
+    return _UNKNOWN
+
+
+_warned: set[str] = set()
+
+
+def _warn(model: str) -> None:
+    text = (
         f"the limits of model {model!r} are not known, so a window of {_UNKNOWN.context:,} tokens with "
         f"{_UNKNOWN.output:,} of output is assumed; "
-        'MnesisConfig(model_overrides={"context_limit": …, "max_output_tokens": …}) sets them',
-        UnknownModelWarning,
-        stacklevel=2,
-        skip_file_prefixes=(_PACKAGE,),
+        'MnesisConfig(model_overrides={"context_limit": …, "max_output_tokens": …}) sets them'
     )
-    return _UNKNOWN
+    # Python's own "once" forgets whenever somebody enters `catch_warnings`. And a warning that the caller's filters
+    # swallow, as where `model_overrides` say the limits, has not been seen: the next one counts.
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.warn(text, UnknownModelWarning, stacklevel=2, skip_file_prefixes=_NOT_THE_CALLER)
+    for warning in seen:
+        _warned.add(model)
+        warnings.warn_explicit(text, UnknownModelWarning, warning.filename, warning.lineno)
+
+
+def takes_images(model: str) -> bool | None:
+    """Whether a model takes images. Like the questions below: `None` where the map does not say."""
+    return _says(model, "supports_vision")
+
+
+def calls_tools(model: str) -> bool | None:
+    """Whether a model calls tools."""
+    return _says(model, "supports_function_calling")
+
+
+def caches_prompts(model: str) -> bool | None:
+    """Whether the provider of a model keeps the beginning of a prompt, and charges less for it the next time."""
+    return _says(model, "supports_prompt_caching")
+
+
+def reasons(model: str) -> bool | None:
+    """Whether a model can reason before it answers."""
+    return _says(model, "supports_reasoning")
+
+
+def _says(model: str, key: str) -> bool | None:
+    """What the first entry that says anything about this says: the provider's own, or the model's elsewhere."""
+    said = (_models().get(name, {}).get(key) for name in _names(model))
+    return next((bool(value) for value in said if value is not None), None)
 
 
 def price_for(model: str) -> Price | None:
@@ -132,7 +175,7 @@ def _limits(entry: dict[str, Any]) -> ModelLimits | None:
     if not context:
         return None
     output = _tokens(entry, "max_output_tokens") or _tokens(entry, "max_tokens") or _UNKNOWN.output
-    return ModelLimits(context=context, output=min(output, context), tools=bool(entry.get("supports_function_calling")))
+    return ModelLimits(context=context, output=min(output, context))
 
 
 def _tokens(entry: dict[str, Any], key: str) -> int | None:
