@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from aiohttp import web
+from anthropic_stream import anthropic_events
 
 type Fault = Literal["hang", "reset", "cut", "eof", "malformed", "stream_error", "linger"]
 
@@ -29,8 +30,8 @@ class Answer:
 
     A `text` is streamed word by word, a sequence of texts piece by piece, `delay` seconds before each. `usage` is
     OpenAI's usage object (`None`: not reported). `tool_calls` are `{"id", "name", "arguments": JSON text}`, streamed
-    one character at a time; with `bytewise` the stream itself is written one byte at a time. `fault` happens after
-    the pieces, instead of the ending:
+    one character at a time; with `bytewise` the stream itself is written one byte at a time. `signature` and `redacted`
+    are what Anthropic seals its reasoning with. `fault` happens after the pieces, instead of the ending:
 
     - "hang": no further byte, ever (with no pieces: no byte at all)
     - "reset": the connection is reset (RST); "cut": it is closed in the middle of the HTTP body
@@ -52,15 +53,18 @@ class Answer:
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    signature: str = ""
+    redacted: str = ""
 
 
-def usage(prompt: int, completion: int, *, cached: int = 0) -> dict[str, Any]:
-    """OpenAI's usage object, in tokens."""
+def usage(prompt: int, completion: int, *, cached: int = 0, written: int = 0) -> dict[str, Any]:
+    """OpenAI's usage object, in tokens. `written` to the cache: only Anthropic's format tells it."""
+    details = {"cached_tokens": cached, "audio_tokens": 0}
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+        "prompt_tokens_details": details | ({"cache_creation_tokens": written} if written else {}),
     }
 
 
@@ -81,6 +85,12 @@ def wrong_key(key: str) -> Answer:
         "You can find your API key at https://platform.openai.com/account/api-keys."
     )
     return refuse(401, message, code="invalid_api_key", type="invalid_request_error")
+
+
+def overloaded() -> Answer:
+    """Anthropic's 529."""
+    error = {"type": "overloaded_error", "message": "Overloaded"}
+    return Answer(status=529, body={"type": "error", "error": error})
 
 
 def overflow(limit: int = 8192, tokens: int = 9001) -> Answer:
@@ -152,7 +162,7 @@ class OpenAIServer:
             await asyncio.Event().wait()
         response = web.StreamResponse(headers={"content-type": "text/event-stream", **answer.headers})
         await response.prepare(request)
-        events = _anthropic_events if request.path == "/v1/messages" else _openai_events
+        events = anthropic_events if request.path == "/v1/messages" else _openai_events
         async for event in _paced(events(body, answer), answer.delay):
             step = 1 if answer.bytewise else len(event)
             for start in range(0, len(event), step):
@@ -239,31 +249,3 @@ def _whole(body: Any, answer: Answer) -> dict[str, Any]:
 
 def _data(value: Any) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
-
-
-# -- Anthropic ---------------------------------------------------------------------------------------------------
-
-
-def _anthropic_events(body: Any, answer: Answer) -> Iterator[bytes]:
-    counts = answer.usage or {}
-    cached = counts.get("prompt_tokens_details", {}).get("cached_tokens", 0)
-
-    def event(type: str, **fields: Any) -> bytes:
-        return f"event: {type}\n".encode() + _data({"type": type, **fields})
-
-    prompt = {"input_tokens": counts.get("prompt_tokens", 0) - cached, "cache_read_input_tokens": cached}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"], "content": []}
-    yield event("message_start", message={**message, "stop_reason": None, "usage": {**prompt, "output_tokens": 1}})
-    yield event("content_block_start", index=0, content_block={"type": "text", "text": ""})
-    for piece in _words(answer.text):
-        yield event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})
-    if answer.fault == "malformed":
-        yield b'event: content_block_delta\ndata: {"type": "content_bl\n\n'
-    elif answer.fault == "stream_error":
-        yield event("error", error={"type": "overloaded_error", "message": "Overloaded"})
-    if answer.fault is None:
-        yield event("content_block_stop", index=0)
-        stop = {"stop": "end_turn", "length": "max_tokens"}.get(answer.finish_reason, answer.finish_reason)
-        output = {"output_tokens": counts.get("completion_tokens", 0)}
-        yield event("message_delta", delta={"stop_reason": stop, "stop_sequence": None}, usage=output)
-        yield event("message_stop")

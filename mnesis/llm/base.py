@@ -24,11 +24,15 @@ class Request:
 
     `ids` stand beside `messages`: the id of the item each one came from (of its last item, where several were joined).
     They are for providers that name their sources; they are never sent anywhere.
+
+    `system_ends` says where in the text of the system message its items end, in characters: the system prompt, then
+    each summary. It is for providers that want to be told what to cache; `None` where nothing of this is sent again.
     """
 
     model: str
     messages: list[dict[str, Any]]
     ids: tuple[str, ...] = ()
+    system_ends: tuple[int, ...] | None = None
     tools: tuple[dict[str, Any], ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     """Sampling settings as litellm names them: `max_tokens`, `temperature`, …"""

@@ -78,6 +78,12 @@ def _warn(model: str) -> None:
         warnings.warn_explicit(text, UnknownModelWarning, warning.filename, warning.lineno)
 
 
+def provider_of(model: str) -> str | None:
+    """Who answers for a model, as litellm calls them: the first segment of the string, or what the map says."""
+    provider, slash, _ = model.partition("/")
+    return provider if slash else _models().get(model, {}).get("litellm_provider")
+
+
 def takes_images(model: str) -> bool | None:
     """Whether a model takes images. Like the questions below: `None` where the map does not say."""
     return _says(model, "supports_vision")

@@ -30,6 +30,7 @@ from mnesis.errors import (
     describe_value,
 )
 from mnesis.llm.base import Chunk, Finish, ModelLimits, ReasoningChunk, Request, TextChunk, ToolCallChunk
+from mnesis.llm.caching import marked
 from mnesis.llm.redact import RedactedCause, redact
 from mnesis.models.message import TokenUsage
 
@@ -112,12 +113,12 @@ class LiteLLMProvider:
             raise
 
     def _arguments(self, request: Request) -> dict[str, Any]:
+        params = {**self._params, **request.params}
         return {
             "timeout": self._timeout,
-            **self._params,
-            **request.params,
+            **params,
             "model": request.model,
-            "messages": request.messages,
+            "messages": request.messages if _OWN_MARKS & params.keys() else marked(request),
             "tools": list(request.tools) or None,
             "stream": True,
             "stream_options": {"include_usage": True},  # litellm drops it for providers that do not know it.
@@ -149,6 +150,7 @@ class LiteLLMProvider:
 
 
 _USAGE_TIMEOUT = 10.0  # Seconds to wait for the usage, once the reply itself is whole.
+_OWN_MARKS = {"cache_control", "cache_control_injection_points"}  # litellm's own ways to say what to cache.
 _SECRET_PARAM = re.compile(r"(key|key_id|token|secret|password|headers)$")
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from mnesis.models.base import Value
 from mnesis.models.message import CompactionResult
-from mnesis.models.wire import WireItem, to_anthropic, to_openai, with_ids
+from mnesis.models.wire import WireItem, system_ends, to_anthropic, to_openai, with_ids
 
 type ItemKind = Literal["system", "tools", "summary", "user", "assistant", "tool", "file", "media"]
 
@@ -91,10 +91,12 @@ class ContextWindow(Value):
         """The window as chat-completion messages, the system prompt and the summaries first, as one message."""
         return to_openai(self.items)
 
-    def to_request(self) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-        """The messages of `to_openai`, and beside them the ids of the items they came from."""
+    def to_request(self) -> tuple[list[dict[str, Any]], tuple[str, ...], tuple[int, ...]]:
+        """The messages of `to_openai`; beside them the ids of the items they came from; and where in the system
+        message its items end, in characters.
+        """
         pairs = with_ids(self.items)
-        return [message for message, _ in pairs], tuple(id for _, id in pairs)
+        return [message for message, _ in pairs], tuple(id for _, id in pairs), system_ends(self.items)
 
     def to_anthropic(self) -> dict[str, Any]:
         """The window as `{"system": …, "messages": […]}` of the Anthropic Messages API."""

@@ -9,6 +9,7 @@ is answered once, right after it.
 import json
 import re
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 from pydantic import Field
@@ -132,8 +133,20 @@ _ANTHROPIC_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 def _system(items: Iterable[WireItem]) -> str | None:
-    blocks = [item.text for item in items if item.role == "system" and item.text.strip()]
-    return "\n\n".join(blocks) or None
+    return _GAP.join(_system_texts(items)) or None
+
+
+def system_ends(items: Iterable[WireItem]) -> tuple[int, ...]:
+    """Where in the text of the system message its items end, in characters: the system prompt, each summary."""
+    lengths = map(len, _system_texts(items))
+    return tuple(accumulate(lengths, lambda end, length: end + len(_GAP) + length))
+
+
+def _system_texts(items: Iterable[WireItem]) -> list[str]:
+    return [item.text for item in items if item.role == "system" and item.text.strip()]
+
+
+_GAP = "\n\n"
 
 
 # -- the order that every provider takes ---------------------------------------------------------------------------
