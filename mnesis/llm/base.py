@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mnesis.models.message import TokenUsage
+from mnesis.models.message import ReasoningPart, TokenUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Request:
     ids: tuple[str, ...] = ()
     system_ends: tuple[int, ...] | None = None
     tools: tuple[dict[str, Any], ...] = ()
+    thoughts: Mapping[str, tuple[ReasoningPart, ...]] = field(default_factory=dict)
+    """What the model thought earlier in this turn, by the ids of the tool calls that came of it."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Sampling settings as litellm names them: `max_tokens`, `temperature`, …"""
 
@@ -47,9 +49,10 @@ class TextChunk:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningChunk:
-    """Some more of the model's reasoning."""
+    """Some more of the model's reasoning. `data` (see `ReasoningPart`) comes with the end of a block of it."""
 
     text: str
+    data: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

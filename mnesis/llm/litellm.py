@@ -29,9 +29,10 @@ from mnesis.errors import (
     Unavailable,
     describe_value,
 )
-from mnesis.llm.base import Chunk, Finish, ModelLimits, ReasoningChunk, Request, TextChunk, ToolCallChunk
+from mnesis.llm.base import Chunk, Finish, ModelLimits, Request, TextChunk, ToolCallChunk
 from mnesis.llm.caching import marked
 from mnesis.llm.redact import RedactedCause, redact
+from mnesis.llm.thoughts import chunks_in, with_thoughts
 from mnesis.models.message import TokenUsage
 
 __all__ = ["LiteLLMProvider"]
@@ -114,11 +115,12 @@ class LiteLLMProvider:
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         params = {**self._params, **request.params}
+        messages = request.messages if _OWN_MARKS & params.keys() else marked(request)
         return {
             "timeout": self._timeout,
             **params,
             "model": request.model,
-            "messages": request.messages if _OWN_MARKS & params.keys() else marked(request),
+            "messages": with_thoughts(messages, request),
             "tools": list(request.tools) or None,
             "stream": True,
             "stream_options": {"include_usage": True},  # litellm drops it for providers that do not know it.
@@ -169,8 +171,7 @@ class _ToolCalls:
 
 
 def _pieces(delta: Any, tools: _ToolCalls) -> Iterator[Chunk]:
-    if reasoning := getattr(delta, "reasoning_content", None):
-        yield ReasoningChunk(reasoning)
+    yield from chunks_in(delta)
     if delta.content:
         yield TextChunk(delta.content)
     for call in delta.tool_calls or ():

@@ -1,7 +1,7 @@
 """Puts the pieces of a reply together."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ class ReplyBuilder:
 
     def _begin(self) -> None:
         self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._reasoning: list[ReasoningChunk] = []
         self._calls: dict[int, dict[str, str]] = {}
         self.finish: Finish | None = None
 
@@ -31,8 +31,8 @@ class ReplyBuilder:
             case TextChunk(text):
                 self._text.append(text)
                 return text
-            case ReasoningChunk(text):
-                self._reasoning.append(text)
+            case ReasoningChunk():
+                self._reasoning.append(chunk)
             case ToolCallChunk(index, id, name, arguments):
                 call = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
                 call["id"], call["name"] = id or call["id"], name or call["name"]
@@ -48,9 +48,7 @@ class ReplyBuilder:
 
     def parts(self) -> tuple[Part, ...]:
         """The reply so far as parts: reasoning, text, tool calls."""
-        parts: list[Part] = []
-        if self._reasoning:
-            parts.append(ReasoningPart(text=well_formed("".join(self._reasoning))))
+        parts: list[Part] = list(_blocks(self._reasoning))
         if self.text:
             parts.append(TextPart(text=self.text))
         parts.extend(self._tool_calls())
@@ -109,6 +107,23 @@ async def chunks_of(provider: Provider, request: Request) -> AsyncGenerator[Chun
     finally:
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
+
+
+def thoughts_of(parts: Sequence[Part]) -> dict[str, tuple[ReasoningPart, ...]]:
+    """The reasoning in a reply by the ids of its tool calls, for `Request.thoughts`."""
+    thoughts = tuple(part for part in parts if isinstance(part, ReasoningPart))
+    return {part.tool_call_id: thoughts for part in parts if isinstance(part, ToolPart) and thoughts}
+
+
+def _blocks(chunks: Iterable[ReasoningChunk]) -> Iterator[ReasoningPart]:
+    text: list[str] = []
+    for chunk in chunks:
+        text.append(chunk.text)
+        if chunk.data is not None:
+            yield ReasoningPart(text=well_formed("".join(text)), data=chunk.data)
+            text = []
+    if text:
+        yield ReasoningPart(text=well_formed("".join(text)))
 
 
 def well_formed(text: str) -> str:
