@@ -125,8 +125,36 @@ def test_an_unknown_price_is_none_and_never_zero(model: str) -> None:
     assert cost_of(model, TokenUsage(input=1000, output=1000)) is None
 
 
-def test_a_model_the_map_calls_free_costs_nothing() -> None:
-    assert cost_of("ollama/llama3.1", TokenUsage(input=1000, output=1000)) == 0.0
+@pytest.mark.parametrize("model", ["ollama/llama3.1", "ollama_chat/llama3.1", "lemonade/gpt-oss-20b-mxfp4-GGUF"])
+def test_a_model_on_ones_own_machine_costs_nothing(model: str) -> None:
+    assert cost_of(model, TokenUsage(input=1000, output=1000)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gigachat/GigaChat-2-Max",  # 0 in the map, and it is not free
+        "gemini/gemini-exp-1206",  # 0 in the map; of the same name without its provider too
+        "azure_ai/model_router",  # 0 for output only
+        "perplexity/sonar-pro",  # each search costs, too
+        "dashscope/qwen-plus-2025-07-28",  # in steps that it alone has; its namesake has one price
+        "openai/some-local-server",
+    ],
+)
+def test_a_price_that_the_map_does_not_really_know_is_none(model: str) -> None:
+    assert cost_of(model, TokenUsage(input=1000, output=1000)) is None
+
+
+@pytest.mark.parametrize("model", ["gemini/gemini-2.5-pro", "gpt-5.4"])
+def test_a_long_prompt_costs_what_long_prompts_cost(model: str) -> None:
+    usual, long = price_for(model, 100_000), price_for(model, 300_000)
+    assert usual
+    assert long
+    assert (long.input, long.cache_read) == pytest.approx((2 * usual.input, 2 * usual.cache_read))
+    assert long.output == pytest.approx(1.5 * usual.output)
+    assert cost_of(model, TokenUsage(input=300_000, output=10, cache_read=200_000)) == pytest.approx(
+        100_000 * long.input + 200_000 * long.cache_read + 10 * long.output
+    )
 
 
 def test_cached_tokens_are_part_of_the_input_and_cost_their_own_price() -> None:

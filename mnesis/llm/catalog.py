@@ -27,8 +27,18 @@ _NOT_THE_CALLER = (str(Path(__file__).parents[1]), contextlib.__file__.removesuf
 _UNKNOWN = ModelLimits(context=32_768, output=4_096, known=False)
 _LOCK = threading.Lock()
 
-_VENDORS = {"x-ai": "xai", "mistralai": "mistral", "google": "gemini", "moonshotai": "moonshot", "z-ai": "zai"}
-"""How aggregators (OpenRouter) call a vendor, and how litellm calls the same one."""
+_VENDORS = {
+    "x-ai": "xai",
+    "mistralai": "mistral",
+    "google": "gemini",
+    "moonshotai": "moonshot",
+    "z-ai": "zai",
+    "ollama_chat": "ollama",
+}
+"""How aggregators (OpenRouter) call a vendor, and how the map calls the same one."""
+
+_NO_BILL = {"ollama", "lemonade"}
+"""They run on one's own machine, so a price of 0 is one. Elsewhere a 0 in the map stands for what nobody looked up."""
 
 _SNAPSHOT = re.compile(r"[-@](latest|\d{8}|\d{4}-\d{2}-\d{2})$")
 
@@ -39,7 +49,7 @@ class UnknownModelWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per token, at the provider's base rate (no batch, priority or long-context tier)."""
+    """US dollars per token, at the provider's usual rate (no batch, no priority)."""
 
     input: float
     output: float
@@ -110,25 +120,24 @@ def _says(model: str, key: str) -> bool | None:
     return next((bool(value) for value in said if value is not None), None)
 
 
-def price_for(model: str) -> Price | None:
-    """The price of a model, `None` where it is not known.
+def price_for(model: str, input_tokens: int = 0) -> Price | None:
+    """The price of a model for a request with so much input, `None` where it is not known.
 
-    Only an entry of the provider named in the string is believed: the same model costs something else elsewhere, and
+    Only the entry of the provider named in the string is believed: the same model costs something else elsewhere, and
     a ":free" one is not its paid namesake. Where the map gives no price for cached tokens, they cost what input costs.
     """
     provider = model.partition("/")[0] if "/" in model else ""
     for name in _names(model):
         entry = _models().get(name, {})
-        same_provider = str(entry.get("litellm_provider", "")).startswith(provider)
-        believed = name == model or (same_provider and not model.endswith(":free"))
-        if believed and (price := _price(entry)):
-            return price
+        same_provider = str(entry.get("litellm_provider", "")).startswith(_VENDORS.get(provider, provider))
+        if entry and (name == model or (same_provider and not model.endswith(":free"))):
+            return _price(entry, input_tokens)
     return None
 
 
 def cost_of(model: str, usage: TokenUsage) -> float | None:
     """What this usage costs in US dollars, `None` where the price is not known."""
-    if (price := price_for(model)) is None:
+    if (price := price_for(model, usage.input)) is None:
         return None
     fresh = max(0, usage.input - usage.cache_read - usage.cache_write)
     return (
@@ -189,12 +198,31 @@ def _tokens(entry: dict[str, Any], key: str) -> int | None:
     return int(value) if isinstance(value, int | float) and value > 0 else None
 
 
-def _price(entry: dict[str, Any]) -> Price | None:
-    fresh, output = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
-    if fresh is None or output is None:
+def _price(entry: dict[str, Any], input_tokens: int) -> Price | None:
+    tiers = [int(found[1]) for key in entry if (found := _TIER.fullmatch(key))]
+    tier = max((each for each in tiers if input_tokens > each * 1000), default=None)
+
+    def rate(name: str) -> float | None:
+        long_context = entry.get(f"{name}_above_{tier}k_tokens") if tier else None
+        return entry.get(name) if long_context is None else long_context
+
+    fresh, output = rate("input_cost_per_token"), rate("output_cost_per_token")
+    if fresh is None or output is None or _has_other_fees(entry):
         return None
-    read, write = entry.get("cache_read_input_token_cost"), entry.get("cache_creation_input_token_cost")
+    if not (fresh and output) and entry.get("litellm_provider") not in _NO_BILL:
+        return None
+    read, write = rate("cache_read_input_token_cost"), rate("cache_creation_input_token_cost")
     return Price(fresh, output, fresh if read is None else read, fresh if write is None else write)
+
+
+_TIER = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
+
+
+def _has_other_fees(entry: dict[str, Any]) -> bool:
+    """Whether something is billed that `TokenUsage` does not tell: requests, searches, reasoning at its own price."""
+    reasoning = entry.get("output_cost_per_reasoning_token")
+    searches = entry.get("litellm_provider") == "perplexity" and "search_context_cost_per_query" in entry
+    return searches or "input_cost_per_request" in entry or reasoning not in (None, entry.get("output_cost_per_token"))
 
 
 def _models() -> dict[str, dict[str, Any]]:

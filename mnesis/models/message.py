@@ -84,7 +84,8 @@ type Part = Annotated[TextPart | ReasoningPart | ToolPart | FileRefPart | MediaP
 class TokenUsage(Checked):
     """What the provider counted and bills. All in tokens; `input` includes the cached ones.
 
-    `total` is what the provider reported; 0 when it reported none.
+    `total` is what the provider reported; 0 when it reported none. `counted` marks what it did not report, at least in
+    part: those tokens are counted here.
     """
 
     input: int = Field(default=0, ge=0)
@@ -92,6 +93,7 @@ class TokenUsage(Checked):
     cache_read: int = Field(default=0, ge=0)
     cache_write: int = Field(default=0, ge=0)
     total: int = Field(default=0, ge=0)
+    counted: bool = False
 
     def effective_total(self) -> int:
         """The reported total, or input + output where none was reported."""
@@ -104,6 +106,7 @@ class TokenUsage(Checked):
             cache_read=self.cache_read + other.cache_read,
             cache_write=self.cache_write + other.cache_write,
             total=self.effective_total() + other.effective_total(),
+            counted=self.counted or other.counted,
         )
 
 

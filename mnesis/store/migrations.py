@@ -217,7 +217,9 @@ ALTER TABLE turn ADD COLUMN tools TEXT REFERENCES tool_set (hash);
     + "".join(_IMMUTABLE.format(table=table) for table in ("summary", "summary_source", "tombstone", "tool_set"))
 )
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2)
+_V3 = "ALTER TABLE turn ADD COLUMN usage_counted INTEGER;"
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
 """Script n brings a file from version n to version n + 1."""
 
 

@@ -159,6 +159,7 @@ def usage_columns(usage: TokenUsage) -> dict[str, int]:
         "cache_read_tokens": usage.cache_read,
         "cache_write_tokens": usage.cache_write,
         "total_tokens": usage.effective_total(),
+        "usage_counted": usage.counted,
     }
 
 

@@ -121,6 +121,7 @@ class TurnRow(NamedTuple):
     cache_read_tokens: int | None
     cache_write_tokens: int | None
     total_tokens: int | None
+    usage_counted: int | None
     cost: float | None
 
     @property
@@ -143,6 +144,7 @@ class TurnRow(NamedTuple):
             cache_read=self.cache_read_tokens or 0,
             cache_write=self.cache_write_tokens or 0,
             total=self.total_tokens or 0,
+            counted=bool(self.usage_counted),
         )
 
 
@@ -152,12 +154,16 @@ _COLUMNS = ", ".join(TurnRow._fields)
 def usage_of(rows: Iterable[TurnRow]) -> TokenUsage:
     """What the provider counted over these turns: the sum of `TurnRow.usage`, made once and not per turn."""
     input = output = cache_read = cache_write = total = 0
+    counted = False
     for row in rows:
         asked, answered = row.input_tokens or 0, row.output_tokens or 0
         input, output = input + asked, output + answered
         cache_read, cache_write = cache_read + (row.cache_read_tokens or 0), cache_write + (row.cache_write_tokens or 0)
         total += row.total_tokens or asked + answered
-    return TokenUsage(input=input, output=output, cache_read=cache_read, cache_write=cache_write, total=total)
+        counted = counted or bool(row.usage_counted)
+    return TokenUsage(
+        input=input, output=output, cache_read=cache_read, cache_write=cache_write, total=total, counted=counted
+    )
 
 
 def read_turns(cx: sqlite3.Connection, session_id: str, since: int = 0) -> list[TurnRow]:
