@@ -8,12 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mnesis.context.assembly import Preamble, newest_turn
-from mnesis.events.payloads import DoomLoopDetectedPayload, MnesisEvent
+from mnesis.events.payloads import DoomLoopDetectedPayload, LlmRetryPayload, MnesisEvent
 from mnesis.ledger import Ledger, OpenTurn
 from mnesis.llm.base import Finish, Provider, Request
-from mnesis.llm.reply import ReplyBuilder, Spent, chunks_of
+from mnesis.llm.reply import ReplyBuilder, Spent, thoughts_of
+from mnesis.llm.retry import Retries, Retry
 from mnesis.models.config import MnesisConfig
-from mnesis.models.message import Part, PartUpdate, StreamEvent, TextDelta, TextPart, TokenUsage, ToolPart
+from mnesis.models.message import (
+    Part,
+    PartUpdate,
+    ReasoningPart,
+    StreamEvent,
+    TextDelta,
+    TextPart,
+    TokenUsage,
+    ToolPart,
+)
 from mnesis.room import Room
 from mnesis.store.messages import NewMessage
 from mnesis.tools import DoomLoop, Tool, Toolbox, run_calls
@@ -69,6 +79,8 @@ class Exchange:
         self.pending: tuple[ToolPart, ...] = ()
         """Calls whose results only the caller can give."""
         self.doom_loop = False
+        self.retries = Retries(config.session.retry, self._tell_of_retry)
+        self._thoughts: dict[str, tuple[ReasoningPart, ...]] = {}
         self._ledger, self._room, self._provider, self._config = ledger, room, provider, config
         self._turn, self._preamble, self._ask, self._tools = turn, preamble, ask, tools
         self._emit = emit
@@ -98,16 +110,18 @@ class Exchange:
         window = await self._ledger.sending(self._turn, self._room.budget(), self._preamble)
         model = self._ledger.row.model
         params = {**self._ask.params, **(params if self._tools.tools else {})}
-        request = Request(model, *window.to_request(), tools=self._tools.specs, params=params)
+        messages, ids, system_ends = window.to_request()
+        request = Request(model, messages, ids, system_ends, self._tools.specs, self._thoughts, params)
         finish = await self._listen(request)
         parts = self.reply.parts()
         usage = finish.usage or counted(self._ledger, window.size, parts)
         self.spent = self.spent.plus(finish, usage)
+        self._thoughts |= thoughts_of(parts)
         for part in parts:
             await self._tell(part)
 
     async def _listen(self, request: Request) -> Finish:
-        async with contextlib.aclosing(chunks_of(self._provider, request)) as chunks:
+        async with contextlib.aclosing(self.retries.chunks_of(self._provider, request)) as chunks:
             async for chunk in chunks:
                 if text := self.reply.take(chunk):
                     self._emit(TextDelta(text=text))
@@ -145,6 +159,17 @@ class Exchange:
         except Exception:  # noqa: BLE001  # the caller's code, at the edge of a turn
             _log.exception("on_part failed on a %s part; the turn goes on", part.type)
 
+    async def _tell_of_retry(self, retry: Retry) -> None:
+        payload = LlmRetryPayload(
+            session_id=self._ledger.row.id,
+            attempt=retry.attempt,
+            max_retries=retry.max_retries,
+            delay=retry.delay,
+            error_kind=type(retry.error).__name__,
+            error=str(retry.error),
+        )
+        await self._ledger.post(MnesisEvent.LLM_RETRY, payload, self._turn.index)
+
     # -- whose a call is ----------------------------------------------------------------------------------------
 
     def _is_ours(self, call: ToolPart) -> bool:
@@ -180,4 +205,4 @@ class Exchange:
 def counted(ledger: Ledger, window: int, answered: tuple[Part, ...]) -> TokenUsage:
     """Usage by our own count, where nobody reported any."""
     output = ledger.draft("assistant", answered).tokens
-    return TokenUsage(input=window, output=output, total=window + output)
+    return TokenUsage(input=window, output=output, total=window + output, counted=True)

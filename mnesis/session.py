@@ -181,10 +181,14 @@ class MnesisSession:
         return await _built(build, _checked(config), db_path, pool, create=False)
 
     async def close(self) -> None:
-        """Wait for what is under way, then let go of the store. Calling it again does nothing."""
+        """Wait for what is under way, then let go of the store. Calling it again does nothing.
+
+        A turn that waits to make its request again does not wait any longer: it fails with the error that it had.
+        """
         if self._closed:
             return
         self._closed = True
+        self._turns.close()
         try:
             await self._tasks.drain()
             await self._ledger.close()

@@ -47,6 +47,14 @@ class Turns:
         self._provider = provider
         self._config = config
         self._model = ledger.row.model
+        self._running: Exchange | None = None
+        self._closing = False
+
+    def close(self) -> None:
+        """Have no more delays before a request is made again: a turn that fails now, fails."""
+        self._closing = True
+        if self._running is not None:
+            self._running.retries.stop()
 
     async def run(self, ask: Ask, emit: Emit) -> TurnResult:
         """A turn that the session's own model answers. Whatever happens, it does not stay open."""
@@ -58,6 +66,9 @@ class Turns:
             exchange = Exchange(
                 self._ledger, self._room, self._provider, self._config, turn, preamble, ask, tools, emit
             )
+            self._running = exchange
+            if self._closing:
+                exchange.retries.stop()
             try:
                 compaction = await self._room.make(preamble)
                 await exchange.run()

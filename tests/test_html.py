@@ -324,9 +324,9 @@ def test_math_is_left_to_the_reader():
 def test_time_grows_with_length_and_not_faster(piece):
     def seconds(length):
         text = (piece * length)[:length]
-        start = time.perf_counter()
+        start = time.thread_time()
         reply_html(text)
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     reply_html(piece)
     short, long = (min(seconds(length) for _ in range(2)) for length in (2_000, 16_000))
