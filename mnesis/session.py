@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -40,8 +41,16 @@ from mnesis.store.rows import SessionRow
 from mnesis.tasks import Tasks
 from mnesis.tokens import counter_for
 from mnesis.tools import ToolLike, tools_of
+from mnesis.transcripts import (
+    Format,
+    Transcript,
+    to_anthropic_messages,
+    to_jsonl,
+    to_openai_messages,
+    transcript_of,
+)
 from mnesis.turn_lock import TurnLock
-from mnesis.turns import Recorded, Turns
+from mnesis.turns import Recorded, Said, Turns
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
 
@@ -179,6 +188,67 @@ class MnesisSession:
             return session
 
         return await _built(build, _checked(config), db_path, pool, create=False)
+
+    @classmethod
+    async def from_messages(
+        cls,
+        messages: Transcript | Sequence[Any] | Mapping[str, Any] | str | Path,
+        *,
+        model: str,
+        system_prompt: str | None = None,
+        format: Format = "auto",
+        config: MnesisConfig | None = None,
+        db_path: str | Path | None = None,
+        pool: Database | None = None,
+        llm: Provider | None = None,
+        title: str | None = None,
+        clock: Clock = utc_now,
+    ) -> Self:
+        """A new session that begins with a conversation held elsewhere, compacted where it is too long for the window.
+
+        `messages` is a list in OpenAI's or Anthropic's form (or a whole request with one), a `Transcript`, or JSON
+        lines, as a text or a path, that hold one conversation; `format` says which form, where it cannot be told.
+        `system_prompt` takes the place of the conversation's own. Other arguments as for `open`.
+
+        Raises `InputError`, naming the place in the list, before anything is stored.
+        """
+        transcript = transcript_of(messages, format)
+        prompt = transcript.system_prompt if system_prompt is None else system_prompt
+        session = await cls.create(
+            model=model,
+            system_prompt=DEFAULT_SYSTEM_PROMPT if prompt is None else prompt,
+            config=config,
+            db_path=db_path,
+            pool=pool,
+            llm=llm,
+            title=title,
+            clock=clock,
+        )
+        try:
+            for turn in transcript.turns:
+                asked = Said("user", turn.user, turn.created_at) if turn.user else None
+                answered = tuple(Said(each.role, each.parts, each.created_at) for each in turn.messages)
+                await session._turns.record(Recorded(asked, answered, key=turn.key))  # noqa: SLF001  # it is ours
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    async def export(self, format: Literal["openai", "anthropic", "mnesis"] = "openai") -> Any:
+        """The whole conversation, not the window: without summaries, and without partial replies of failed turns.
+
+        "openai" is a list of chat-completion messages, "anthropic" `{"system": …, "messages": […]}`, "mnesis" a line of
+        JSON that keeps everything; `from_messages` takes each of them back.
+        """
+        transcript = Transcript.of(await self.messages(), self.system_prompt or None)
+        match format:
+            case "openai":
+                return to_openai_messages(transcript)
+            case "anthropic":
+                return to_anthropic_messages(transcript)
+            case "mnesis":
+                return to_jsonl([transcript])
+        raise InputError(f"format={describe_value(format)} is not known; give 'openai', 'anthropic' or 'mnesis'")
 
     async def close(self) -> None:
         """Wait for what is under way, then let go of the store. Calling it again does nothing.
@@ -336,15 +406,27 @@ class MnesisSession:
         *,
         tokens: TokenUsage | None = None,
         finish_reason: str = "stop",
+        key: str | None = None,
+        at: datetime | None = None,
     ) -> RecordResult:
-        """Store a turn that your own model answered. Without `tokens` they are counted here."""
+        """Store a turn that your own model answered. Without `tokens` they are counted here.
+
+        The response may hold tool calls with their results (finished `ToolPart`s). `key` tells the turn from all
+        others: a second one with the same key is not stored, the first is returned. `at`, with a time zone, is when it
+        was said, by default now; nothing is ordered by it.
+        """
         self._check_open()
         asked = parts_of(user_message, "user_message")
         answered = parts_of(assistant_response, "assistant_response", may_be_empty=True)
-        text_of(finish_reason, "finish_reason")
+        for value, argument in ((finish_reason, "finish_reason"), (key, "key")):
+            if value is not None or argument == "finish_reason":
+                text_of(value, argument)
         if not isinstance(tokens, TokenUsage | None):
             raise InputError(f"tokens={describe_value(tokens)} is not a TokenUsage; give TokenUsage(input=…, output=…)")
-        turn = Recorded(asked, answered, tokens, finish_reason)
+        if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
+            raise InputError(f"at={describe_value(at)} is no time with a zone; give a datetime with tzinfo")
+        said = Said("assistant", answered, at)
+        turn = Recorded(Said("user", asked, at), (said,), tokens, finish_reason, key)
         return await self._tasks.start(self._turns.record(turn))
 
     async def compact(self) -> CompactionResult:

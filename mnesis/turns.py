@@ -1,18 +1,19 @@
 """One turn, in a straight line."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from mnesis.context.assembly import Preamble, pending_calls
 from mnesis.errors import InputError
-from mnesis.exchange import Ask, Exchange, counted
+from mnesis.exchange import Ask, Exchange
 from mnesis.ids import new_id
-from mnesis.ledger import Ledger, OpenTurn, Outcome, call_of
+from mnesis.ledger import Ledger, OpenTurn, Outcome, RecordedTurn, call_of
 from mnesis.llm.base import Provider
 from mnesis.llm.reply import ReplyBuilder
 from mnesis.models.config import MnesisConfig
-from mnesis.models.message import Part, RecordResult, StreamEvent, TextPart, TokenUsage, TurnResult, TurnState
+from mnesis.models.message import Part, RecordResult, Role, StreamEvent, TextPart, TokenUsage, TurnResult, TurnState
 from mnesis.recall import Recall
 from mnesis.room import Room
 from mnesis.store.messages import NewMessage
@@ -25,13 +26,23 @@ type Emit = Callable[[StreamEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A turn that somebody else's model answered. Without `usage` it is counted."""
+class Said:
+    """A message of a recorded turn. `at` is when it was said, by default now."""
 
-    asked: tuple[Part, ...]
-    answered: tuple[Part, ...]
-    usage: TokenUsage | None
-    finish_reason: str
+    role: Role
+    parts: tuple[Part, ...]
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A turn that is over: what was asked, and all that answered it. Without `usage` it is counted."""
+
+    asked: Said | None
+    answered: tuple[Said, ...]
+    usage: TokenUsage | None = None
+    finish_reason: str = "stop"
+    key: str | None = None
 
 
 class Turns:
@@ -83,9 +94,16 @@ class Turns:
             return result.model_copy(update={"compaction_triggered": triggered, "compaction_result": compaction})
 
     async def record(self, turn: Recorded) -> RecordResult:
-        """A turn that is over already."""
+        """A turn that somebody else's model answered. With the key of a stored one, that is returned instead."""
         async with self._lock.held():
-            return await self._lock.latest(lambda: self._record(turn))
+            stored = await self._lock.latest(lambda: self._record(turn))
+            return RecordResult(
+                user_message_id=stored.first,
+                assistant_message_id=stored.last,
+                tokens=stored.usage,
+                turn=stored.index,
+                compaction_triggered=await self._room.compact_if_due(),
+            )
 
     async def offered(self, tools: tuple[Tool, ...] = ()) -> Toolbox:
         """The tools of the next turn: the caller's, and those that bring back what the window no longer holds."""
@@ -145,20 +163,28 @@ class Turns:
         outcome = Outcome(state, _kept(exchange.reply), error=error, results=tuple(exchange.results))
         await self._ledger.finish_turn(turn, outcome, await self._room.for_results(preamble, len(exchange.results)))
 
-    async def _record(self, turn: Recorded) -> RecordResult:
+    async def _record(self, turn: Recorded) -> RecordedTurn:
         live = await self._ledger.live()
-        user = self._ledger.draft("user", turn.asked, room=self._room.for_message(live.preamble))
-        room = self._room.for_message(live.preamble, taken=user.window_tokens)
-        usage = turn.usage or counted(self._ledger, live.size + user.tokens, turn.answered)
-        outcome = Outcome(TurnState.COMMITTED, turn.answered, usage, finish_reason=turn.finish_reason)
-        index, reply = await self._ledger.record(NewTurn(new_id("turn"), self._model, True), user, outcome, room)
-        return RecordResult(
-            user_message_id=user.id,
-            assistant_message_id=reply.id,
-            tokens=usage,
-            turn=index,
-            compaction_triggered=await self._room.compact_if_due(),
+        drafts: list[NewMessage] = []
+        for said in filter(None, (turn.asked, *turn.answered)):
+            taken = sum(draft.window_tokens for draft in drafts)
+            room = self._room.for_message(live.preamble, taken)
+            drafts.append(self._ledger.draft(said.role, said.parts, room=room, at=said.at))
+        asked = drafts.pop(0) if turn.asked else None
+        outcome = Outcome(
+            TurnState.COMMITTED,
+            usage=turn.usage or self._counted(live.size, asked, drafts),
+            finish_reason=turn.finish_reason,
+            at=drafts[-1].at if drafts else None,
         )
+        new = NewTurn(new_id("turn"), self._model, True, key=turn.key, at=turn.asked.at if turn.asked else None)
+        return await self._ledger.record(new, asked, drafts, outcome)
+
+    def _counted(self, window: int, asked: NewMessage | None, answered: Sequence[NewMessage]) -> TokenUsage:
+        """As if the answer had been one reply to one request."""
+        input = window + (asked.tokens if asked else 0)
+        output = sum(draft.tokens for draft in answered)
+        return TokenUsage(input=input, output=output, total=input + output, counted=True)
 
 
 def _text(message: NewMessage) -> str:

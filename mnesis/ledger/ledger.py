@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
-from typing import Any, Self
+from typing import Self
 
 from mnesis.context.assembly import (
     Entry,
@@ -22,35 +22,31 @@ from mnesis.context.assembly import (
     tools_item,
 )
 from mnesis.context.excerpt import excerpts
-from mnesis.errors import InputError, MnesisError, NotFound, SessionNotFoundError, describe_value
+from mnesis.errors import InputError, NotFound, SessionNotFoundError, describe_value
 from mnesis.events.bus import EventBus
 from mnesis.events.payloads import (
     EventRecord,
-    MessageCreatedPayload,
     MnesisEvent,
     Payload,
     SessionClosedPayload,
     SessionCreatedPayload,
-    TurnAbortedPayload,
-    TurnCommittedPayload,
-    TurnFailedPayload,
 )
 from mnesis.ids import new_id
+from mnesis.ledger import inserts
 from mnesis.ledger.accounts import COMPACTIONS, Accounts
+from mnesis.ledger.inserts import CUT_OFF, Finished, Opened, Outcome, Sent
 from mnesis.ledger.windows import call_of, drafted, read_entries
 from mnesis.ledger.writing import Clock, Posting, Writer, utc_now
-from mnesis.models.context import Budget, ContextBreakdown, ContextWindow
-from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, ToolPart, TurnState
+from mnesis.models.context import Budget, ContextWindow
+from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, TurnState
 from mnesis.models.summary import Summary
 from mnesis.store import Database, Tx, events, messages, sessions, summaries, turns, views
 from mnesis.store.messages import NewMessage
-from mnesis.store.rows import SessionRow, usage_columns
+from mnesis.store.rows import SessionRow
 from mnesis.store.turns import NewTurn, ToolSet, TurnRow
 from mnesis.tokens import TokenCounter, counter_for
 
-
-class StaleWindow(MnesisError):
-    """Another process moved the session on since the window was read. Internal: read it again."""
+_LEFT = "no result was given; the user went on without it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,53 +61,14 @@ class OpenTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What a turn's request was, as far as the store keeps it: its hash, and its tokens by kind."""
-
-    request_hash: str
-    tokens: ContextBreakdown
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a turn ended: what to store with it. `parts` is the reply, or as much of it as there is.
-
-    `results` are those of tool calls that had come when the turn was cut off. `replied`: the last thing that the model
-    said is stored already, so that without parts there is no reply to store.
-    """
-
-    state: TurnState
-    parts: tuple[Part, ...] = ()
-    usage: TokenUsage | None = None
-    cost: float | None = None
-    finish_reason: str | None = None
-    error: BaseException | None = None
-    reason: str = "it was interrupted"
-    results: tuple[ToolPart, ...] = ()
-    replied: bool = False
-
-
-_CUT_OFF = Outcome(TurnState.ABORTED, reason="it was interrupted, or its process ended")
-_INTERRUPTED = "the turn was cut off before this call had a result"
-_LEFT = "no result was given; the user went on without it"
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """What transaction 1 left: the turn's index, the view, and what came into the window."""
+class RecordedTurn:
+    """A turn that is stored as a whole: its index, its first and its last message, and what was written for it."""
 
     index: int
-    view: int
-    entries: list[Entry]
-
-
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    """What transaction 2 left: the view, what came into the window, the turn."""
-
-    view: int
-    entries: list[Entry]
-    turn: TurnRow
+    first: str
+    last: str
+    usage: TokenUsage
+    steps: tuple[Opened | Finished, ...] = ()
 
 
 class Ledger:
@@ -175,7 +132,7 @@ class Ledger:
 
         def work(cx: Tx, posting: Posting) -> None:
             for id, index in turns.open_turns(cx, self.row.id):
-                self._insert_finished(cx, posting, id, index, _CUT_OFF, None)
+                self._finish(cx, posting, id, index, CUT_OFF)
 
         await self.write(work)
         await self.reread()
@@ -198,16 +155,23 @@ class Ledger:
     # -- the two writes of a turn -------------------------------------------------------------------------------
 
     def draft(
-        self, role: Role, parts: tuple[Part, ...], *, room: int | None = None, partial: bool = False
+        self,
+        role: Role,
+        parts: tuple[Part, ...],
+        *,
+        room: int | None = None,
+        partial: bool = False,
+        at: datetime | None = None,
     ) -> NewMessage:
         """A message with its ids and its tokens, counted now and never again.
 
-        What makes it larger than `room` tokens is kept whole, and stands in the window as an excerpt.
+        What makes it larger than `room` tokens is kept whole, and stands in the window as an excerpt. `at` is when it
+        was said, by default when it is stored.
         """
         part_ids = tuple(new_id("part") for _ in parts)
         sizes = measure(role, parts, self.counter)
         cut = {} if room is None else excerpts(role, parts, part_ids, sizes, room, self.counter)
-        return NewMessage(new_id("msg"), role, parts, part_ids, sizes, cut, partial)
+        return NewMessage(new_id("msg"), role, parts, part_ids, sizes, cut, partial, at)
 
     async def open_turn(self, turn: NewTurn, message: NewMessage) -> OpenTurn:
         """Transaction 1: the turn is open, the message that begins it stored and in the window.
@@ -220,13 +184,10 @@ class Ledger:
             opening.insert(0, self.draft("tool", tuple(call_of(item).failed(_LEFT) for item in pending)))
         sent = self._sent(live, opening, self.preamble(turn.system_prompt, turn.tools))
 
-        def work(cx: Tx, posting: Posting) -> _Opened:
-            return self._insert_open(cx, posting, turn, opening, sent, live.version)
+        def work(cx: Tx, posting: Posting) -> Opened:
+            return inserts.open_turn(cx, posting, self.row.id, turn, opening, sent, live.version)
 
-        def apply(opened: _Opened) -> None:
-            self._extend(live, opened.entries, opened.view)
-
-        opened = await self.write(work, apply)
+        opened = await self.write(work, lambda opened: self._follow(live, opened))
         return OpenTurn(turn.id, opened.index, message, sent.request_hash)
 
     async def sending(self, turn: OpenTurn, budget: Budget, preamble: Preamble) -> ContextWindow:
@@ -252,15 +213,10 @@ class Ledger:
         live = await self.live()
         draft = self.draft(role, parts, room=room)
 
-        def work(cx: Tx, posting: Posting) -> tuple[int, int]:
-            view = views.advance(cx, self.row.id, "tool round", turn.index, posting.now)
-            return view, self._insert_message(cx, posting, turn.id, turn.index, draft, view)
+        def work(cx: Tx, posting: Posting) -> Opened:
+            return inserts.add(cx, posting, self.row.id, turn.id, turn.index, draft, "tool round")
 
-        def apply(stored: tuple[int, int]) -> None:
-            view, seq = stored
-            self._extend(live, [drafted(seq, turn.index, draft)], view)
-
-        await self.write(work, apply)
+        await self.write(work, lambda added: self._follow(live, added))
         return draft
 
     async def finish_turn(self, turn: OpenTurn, outcome: Outcome, room: int | None = None) -> NewMessage | None:
@@ -274,39 +230,51 @@ class Ledger:
         if outcome.parts or (committed and not outcome.replied):
             reply = self.draft("assistant", outcome.parts, room=room, partial=not committed)
 
-        def work(cx: Tx, posting: Posting) -> _Finished | None:
-            return self._insert_finished(cx, posting, turn.id, turn.index, outcome, reply, room)
+        def work(cx: Tx, posting: Posting) -> Finished | None:
+            return self._finish(cx, posting, turn.id, turn.index, outcome, reply, room)
 
-        def apply(stored: _Finished | None) -> None:
-            if stored is None:
+        def apply(finished: Finished | None) -> None:
+            if finished is None:
                 self._live = None
                 return
-            self.accounts.add([stored.turn])
-            self._extend(live, stored.entries, stored.view)
+            self.accounts.add([finished.turn])
+            self._follow(live, finished)
 
         return reply if await self.write(work, apply) else None
 
     async def record(
-        self, turn: NewTurn, user: NewMessage, outcome: Outcome, room: int | None = None
-    ) -> tuple[int, NewMessage]:
-        """Both writes in one transaction: a turn that somebody else's model answered. Returns its index and reply."""
+        self, turn: NewTurn, asked: NewMessage | None, answered: Sequence[NewMessage], outcome: Outcome
+    ) -> RecordedTurn:
+        """Both writes in one transaction: a turn that somebody else's model answered.
+
+        A turn with the key of one that is stored already is not stored again; that one is returned.
+        """
         live = await self.live()
-        sent = self._sent(live, [user], live.preamble)
-        reply = self.draft("assistant", outcome.parts, room=room)
+        opening = [] if asked is None else [asked]
+        sent = self._sent(live, opening, live.preamble)
 
-        def work(cx: Tx, posting: Posting) -> tuple[_Opened, _Finished]:
-            opened = self._insert_open(cx, posting, turn, [user], sent, live.version)
-            finished = self._insert_finished(cx, posting, turn.id, opened.index, outcome, reply)
+        def work(cx: Tx, posting: Posting) -> RecordedTurn:
+            if turn.key is not None and (known := turns.of_key(cx, self.row.id, turn.key)):
+                return RecordedTurn(known.row.idx, known.first, known.last, known.row.usage)
+            opened = inserts.open_turn(cx, posting, self.row.id, turn, opening, sent, live.version)
+            steps = [opened]
+            steps += [
+                inserts.add(cx, posting, self.row.id, turn.id, opened.index, message, "recorded turn")
+                for message in answered[:-1]
+            ]
+            finished = inserts.finish_turn(cx, posting, self.row.id, turn.id, opened.index, outcome, answered[-1:])
             assert finished is not None, "a turn that was opened in this transaction is open"
-            return opened, finished
+            said = [*opening, *answered]
+            ids = (said[0].id, said[-1].id) if said else ("", "")
+            return RecordedTurn(opened.index, *ids, finished.turn.usage, (*steps, finished))
 
-        def apply(stored: tuple[_Opened, _Finished]) -> None:
-            for step in stored:
-                self._extend(live, step.entries, step.view)
-            self.accounts.add([stored[1].turn])
+        def apply(stored: RecordedTurn) -> None:
+            for step in stored.steps:
+                self._follow(live, step)
+                if isinstance(step, Finished):
+                    self.accounts.add([step.turn])
 
-        opened, _ = await self.write(work, apply)
-        return opened.index, reply
+        return await self.write(work, apply)
 
     def _sent(self, live: LiveWindow, opening: Sequence[NewMessage], preamble: Preamble) -> Sent:
         """What the window with these messages is; in O(messages) where the preamble is the usual one."""
@@ -314,97 +282,28 @@ class Ledger:
             live = LiveWindow(live.version, preamble, live.entries)
         return Sent(*live.preview([item for message in opening for item in drafted(-1, -1, message).items]))
 
-    def _extend(self, live: LiveWindow, entries: Sequence[Entry], view: int) -> None:
+    def _follow(self, live: LiveWindow, step: Opened | Finished) -> None:
         """Follow the store; where something else moved the window in between, read it again."""
-        if live is self._live and view == live.version + bool(entries):
-            live.extend(entries, view)
+        if live is self._live and step.view == live.version + bool(step.entries):
+            live.extend(step.entries, step.view)
         else:
             self._live = None
 
-    def _insert_open(
-        self,
-        cx: Tx,
-        posting: Posting,
-        turn: NewTurn,
-        opening: Sequence[NewMessage],
-        sent: Sent,
-        expected: int,
-    ) -> _Opened:
-        session_id, now = self.row.id, posting.now
-        if views.current(cx, session_id) != expected:
-            raise StaleWindow(f"session {session_id} has moved on from view {expected}")
-        index = turns.next_index(cx, session_id)
-        view = views.advance(cx, session_id, f"{opening[-1].role} message", index, now)
-        turns.open_turn(cx, session_id, turn, index, view, sent.request_hash, sent.tokens, now)
-        seqs = [self._insert_message(cx, posting, turn.id, index, message, view) for message in opening]
-        entries = [drafted(seq, index, message) for seq, message in zip(seqs, opening, strict=True)]
-        return _Opened(index, view, entries)
-
-    def _insert_finished(
+    def _finish(
         self,
         cx: Tx,
         posting: Posting,
         turn_id: str,
         index: int,
         outcome: Outcome,
-        reply: NewMessage | None,
+        reply: NewMessage | None = None,
         room: int | None = None,
-    ) -> _Finished | None:
-        last = None if outcome.state is TurnState.COMMITTED else self._closing(cx, turn_id, outcome, room)
-        if not turns.finish_turn(cx, turn_id, outcome.state, posting.now, _columns(outcome)):
-            return None
-        view, entries = views.current(cx, self.row.id), []
-        for message in filter(None, (last, reply)):
-            if not message.partial:
-                view = views.advance(cx, self.row.id, "reply", index, posting.now)
-            seq = self._insert_message(cx, posting, turn_id, index, message, view)
-            if not message.partial:
-                entries.append(drafted(seq, index, message))
-        posting.post(cx, *self._ending(turn_id, index, outcome), index)
-        row = turns.find_turn(cx, self.row.id, index)
-        assert row is not None, "the turn that was just finished is there"
-        return _Finished(view, entries, row)
-
-    def _closing(self, cx: Tx, turn_id: str, outcome: Outcome, room: int | None) -> NewMessage | None:
-        """The results of the tool calls of a turn that ends too early: those that came, and errors for all others."""
-        calls: dict[str, ToolPart] = {}
-        for message in messages.of_turn(cx, self.row.id, turn_id):
-            for part in message.parts:
-                if isinstance(part, ToolPart) and not message.partial:
-                    if part.finished:
-                        calls.pop(part.tool_call_id, None)
-                    else:
-                        calls[part.tool_call_id] = part
-        came = {part.tool_call_id: part for part in outcome.results}
-        results = tuple(came.get(id, call.failed(_INTERRUPTED)) for id, call in calls.items())
-        return self.draft("tool", results, room=room) if results else None
-
-    def _insert_message(
-        self, cx: Tx, posting: Posting, turn_id: str, index: int, message: NewMessage, view: int
-    ) -> int:
-        session_id = self.row.id
-        seq = messages.append(cx, session_id, turn_id, index, message, posting.now)
-        if not message.partial:
-            tokens = drafted(seq, index, message).tokens
-            views.add_item(cx, session_id, seq, view, "message", message.id, tokens)
-            summaries.set_tombstones(cx, session_id, view, message.excerpts.values())
-        payload = MessageCreatedPayload(
-            session_id=session_id, message_id=message.id, role=message.role, turn=index, tokens=message.tokens
-        )
-        posting.post(cx, MnesisEvent.MESSAGE_CREATED, payload, index)
-        return seq
-
-    def _ending(self, turn_id: str, index: int, outcome: Outcome) -> tuple[MnesisEvent, Payload]:
-        head: dict[str, Any] = {"session_id": self.row.id, "turn": index, "turn_id": turn_id}
-        match outcome.state:
-            case TurnState.COMMITTED:
-                told: dict[str, Any] = {"finish_reason": outcome.finish_reason, "tokens": outcome.usage}
-                return MnesisEvent.TURN_COMMITTED, TurnCommittedPayload(**head, **told, cost=outcome.cost)
-            case TurnState.FAILED:
-                kind = type(outcome.error).__name__
-                return MnesisEvent.TURN_FAILED, TurnFailedPayload(**head, error_kind=kind, error=str(outcome.error))
-            case _:
-                return MnesisEvent.TURN_ABORTED, TurnAbortedPayload(**head, reason=outcome.reason)
+    ) -> Finished | None:
+        last = [] if reply is None else [reply]
+        cut_off = outcome.state is not TurnState.COMMITTED
+        if cut_off and (results := inserts.unanswered(cx, self.row.id, turn_id, outcome.results)):
+            last.insert(0, self.draft("tool", results, room=room))
+        return inserts.finish_turn(cx, posting, self.row.id, turn_id, index, outcome, last)
 
     # -- the window ---------------------------------------------------------------------------------------------
 
@@ -515,15 +414,6 @@ class Ledger:
         """Store an event by itself, and tell subscribers."""
         await self.write(lambda cx, posting: posting.post(cx, event, payload, turn))
         self.accounts.note(turn, event, payload)
-
-
-def _columns(outcome: Outcome) -> dict[str, Any]:
-    columns: dict[str, Any] = {"cost": outcome.cost, "finish_reason": outcome.finish_reason}
-    if outcome.usage is not None:
-        columns |= usage_columns(outcome.usage)
-    if outcome.error is not None:
-        columns |= {"error_kind": type(outcome.error).__name__, "error": str(outcome.error)}
-    return columns
 
 
 def _as_message(summary: Summary, seq: int) -> Message:

@@ -138,6 +138,9 @@ def well_formed(text: str) -> str:
 def _arguments(text: str) -> dict[str, Any]:
     try:
         arguments = json.loads(text or "{}")
-    except ValueError:
+        written = json.dumps(arguments, ensure_ascii=False)
+        if (clean := well_formed(written)) != written:  # an escaped half of a surrogate pair
+            arguments = json.loads(clean)
+    except (ValueError, RecursionError):
         return {UNPARSED: text}
     return arguments if isinstance(arguments, dict) else {UNPARSED: text}

@@ -39,6 +39,8 @@ class NewMessage:
     excerpts: Mapping[int, Tombstone] = field(default_factory=dict)
     """Texts in the place of parts that are too large for the window, by index."""
     partial: bool = False
+    at: datetime | None = None
+    """When it was said, where that is not when it is stored."""
 
     @property
     def tokens(self) -> int:

@@ -217,7 +217,11 @@ ALTER TABLE turn ADD COLUMN tools TEXT REFERENCES tool_set (hash);
     + "".join(_IMMUTABLE.format(table=table) for table in ("summary", "summary_source", "tombstone", "tool_set"))
 )
 
-_V3 = "ALTER TABLE turn ADD COLUMN usage_counted INTEGER;"
+_V3 = """
+ALTER TABLE turn ADD COLUMN usage_counted INTEGER;
+ALTER TABLE turn ADD COLUMN key TEXT;
+CREATE UNIQUE INDEX turn_key ON turn (session_id, key) WHERE key IS NOT NULL;
+"""
 
 MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
 """Script n brings a file from version n to version n + 1."""

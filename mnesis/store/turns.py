@@ -32,6 +32,10 @@ class NewTurn:
     origin: str | None = None
     tools: ToolSet | None = None
     """The tools that are offered."""
+    key: str | None = None
+    """Of a recorded turn: what tells it from all others, so that it is stored once."""
+    at: datetime | None = None
+    """When it began, where that is not now."""
 
 
 def open_turn(
@@ -48,12 +52,12 @@ def open_turn(
     if tools := turn.tools:
         cx.execute("INSERT OR IGNORE INTO tool_set VALUES (?, ?, ?)", (tools.hash, tools.specs, tools.tokens))
     cx.execute(
-        "INSERT INTO turn (id, session_id, idx, state, recorded, model, origin, system_prompt, tools, view, "
+        "INSERT INTO turn (id, session_id, idx, state, recorded, model, origin, system_prompt, tools, key, view, "
         "request_hash, system_tokens, summary_tokens, message_tokens, tool_tokens, window_tokens, opened_at) "
-        "VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "VALUES (?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(turn.id, session_id, index, turn.recorded, turn.model, turn.origin, turn.system_prompt),
-            *(turn.tools.hash if turn.tools else None, view),
+            *(turn.tools.hash if turn.tools else None, turn.key, view),
             *(request_hash, tokens.system_prompt, tokens.summary, tokens.messages, tokens.tool_outputs, tokens.total),
             micros(now),
         ),
@@ -192,3 +196,22 @@ def find_turn(cx: sqlite3.Connection, session_id: str, index: int) -> TurnRow | 
         return None
     row = one(cx.execute(f"SELECT {_COLUMNS} FROM turn WHERE session_id = ? AND idx = ?", (session_id, index)))
     return TurnRow(*row) if row else None
+
+
+class KnownTurn(NamedTuple):
+    """A stored turn, with the ids of its first and its last message."""
+
+    row: TurnRow
+    first: str
+    last: str
+
+
+def of_key(cx: sqlite3.Connection, session_id: str, key: str) -> KnownTurn | None:
+    """The turn of a session that was recorded under a key."""
+    found = one(cx.execute("SELECT id, idx FROM turn WHERE session_id = ? AND key = ?", (session_id, key)))
+    if found is None:
+        return None
+    ids = [id for (id,) in cx.execute("SELECT id FROM message WHERE turn_id = ? ORDER BY seq", (found[0],))]
+    row = find_turn(cx, session_id, found[1])
+    assert row is not None, "it was just found"
+    return KnownTurn(row, ids[0] if ids else "", ids[-1] if ids else "")

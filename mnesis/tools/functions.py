@@ -164,6 +164,7 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
     answer: Future[Any] = Future()
 
     def run() -> None:
+        answer.set_running_or_notify_cancel()  # from here on nobody can cancel it: the result may come too late
         try:
             answer.set_result(function())
         except BaseException as error:  # noqa: BLE001  # the thread's edge: whoever waits gets it

@@ -8,12 +8,13 @@ have no times and no keys, OpenAI's says nothing of failed tools, and neither ha
 """
 
 from mnesis.transcripts.anthropic import to_anthropic_messages
-from mnesis.transcripts.jsonl import from_jsonl, to_jsonl
+from mnesis.transcripts.jsonl import from_jsonl, to_jsonl, transcript_of
 from mnesis.transcripts.model import Transcript, TranscriptMessage, TranscriptTurn
 from mnesis.transcripts.openai import to_openai_messages
-from mnesis.transcripts.sources import from_messages
+from mnesis.transcripts.sources import Format, from_messages
 
 __all__ = [
+    "Format",
     "Transcript",
     "TranscriptMessage",
     "TranscriptTurn",
@@ -22,4 +23,5 @@ __all__ = [
     "to_anthropic_messages",
     "to_jsonl",
     "to_openai_messages",
+    "transcript_of",
 ]

@@ -1,7 +1,7 @@
 """Transcripts as lines of JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -46,6 +46,21 @@ def from_jsonl(source: str | Path, *, format: Format = "auto") -> list[Transcrip
             )
         return [from_messages([row for _, row in rows], format=format, argument="lines")]
     return [_transcript(number, row, format) for number, row in rows]
+
+
+def transcript_of(source: Transcript | Sequence[Any] | Mapping[str, Any] | str | Path, format: Format) -> Transcript:
+    """The one conversation of a source in any of these forms. Raises `InputError`, naming the place."""
+    if isinstance(source, Transcript):
+        return source
+    if not isinstance(source, str | Path):
+        return from_messages(source, format=format)
+    found = from_jsonl(source, format=format)
+    if len(found) != 1:
+        raise InputError(
+            f"messages={describe_value(str(source))} holds {len(found)} conversations; "
+            "read them with mnesis.transcripts.from_jsonl, and give one at a time"
+        )
+    return found[0]
 
 
 def _lines(source: str | Path) -> list[tuple[int, str]]:
