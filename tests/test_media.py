@@ -1,6 +1,7 @@
 """Images, sounds and documents: kept whole, sent as what they are, counted, and told of where they are not sent."""
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -303,6 +304,7 @@ async def test_it_is_found_by_what_is_told_of_it_and_not_by_its_bytes(store_path
 async def test_a_notebook_shows_the_label_and_loads_nothing(store_path):
     linked = MediaPart.from_url("https://example.org/dog.jpg", alt="<img src=x>")
     async with open_session(store_path) as session:
+        empty = await session.context()
         await session.record([photo(), linked], "Nice.")
         window = await session.context()
         html = views.window_html(window)
@@ -311,6 +313,8 @@ async def test_a_notebook_shows_the_label_and_loads_nothing(store_path):
     assert "<img" not in html
     assert "src=" not in html.replace("src=x", "")
     assert "iVBOR" not in html
+    assert re.search(r"▣|■</span> media", views.budget_html(window))
+    assert "media" not in views.budget_html(empty)
     assert frame["kind"].tolist() == [item.kind for item in window.items]
     assert frame["tokens"].tolist() == [item.tokens for item in window.items]
     assert frame["id"].tolist() == [item.id for item in window.items]

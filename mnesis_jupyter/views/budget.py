@@ -101,7 +101,8 @@ def _uses(window: ContextWindow) -> list[tuple[str, int, str]]:
     by_kind = Counter[str]()
     for item in window.items:
         by_kind[item.kind] += item.tokens
-    return [(look.name, by_kind[kind], look.colour) for kind, look in KINDS.items()]
+    shown = [kind for kind in KINDS if by_kind[kind] or kind != "media"]  # most conversations have none
+    return [(KINDS[kind].name, by_kind[kind], KINDS[kind].colour) for kind in shown]
 
 
 def _free(window: ContextWindow) -> int:
