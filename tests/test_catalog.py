@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ from mnesis.llm.catalog import (
     limits_for,
     price_for,
     reasons,
-    takes_images,
+    takes,
 )
 from mnesis.models.message import TokenUsage
 
@@ -85,7 +86,7 @@ def test_a_warning_that_was_made_an_error_comes_the_next_time() -> None:
 @pytest.mark.parametrize(
     ("ask", "yes", "no", "unknown"),
     [
-        (takes_images, "openrouter/openai/gpt-4o", "azure/o1-mini", "azure/my-deployment"),
+        (partial(takes, kind="image"), "openrouter/openai/gpt-4o", "azure/o1-mini", "azure/my-deployment"),
         (calls_tools, "openai/gpt-4o", "deepseek/deepseek-reasoner", "offline/quote"),
         (caches_prompts, "openrouter/anthropic/claude-sonnet-4.5", "azure/o3-pro", ""),
         (reasons, "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash-image", "ollama/llama3.1"),

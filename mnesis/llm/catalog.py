@@ -94,9 +94,17 @@ def provider_of(model: str) -> str | None:
     return provider if slash else _models().get(model, {}).get("litellm_provider")
 
 
-def takes_images(model: str) -> bool | None:
-    """Whether a model takes images. Like the questions below: `None` where the map does not say."""
-    return _says(model, "supports_vision")
+def takes(model: str, kind: MediaKind) -> bool | None:
+    """Whether a model takes media of this kind. Like the questions below: `None` where the map does not say."""
+    return _says(model, _MEDIA[kind])
+
+
+_MEDIA: dict[MediaKind, str] = {
+    "image": "supports_vision",
+    "audio": "supports_audio_input",
+    "video": "supports_video_input",
+    "document": "supports_pdf_input",
+}
 
 
 def calls_tools(model: str) -> bool | None:
@@ -146,23 +154,6 @@ def cost_of(model: str, usage: TokenUsage) -> float | None:
         + usage.cache_write * price.cache_write
         + usage.output * price.output
     )
-
-
-def takes(model: str, kind: MediaKind) -> bool | None:
-    """Whether a model takes media of this kind, `None` where the map does not say."""
-    for name in _names(model):
-        entry = _models().get(name, {})
-        if isinstance(told := entry.get(_FLAGS[kind]), bool):
-            return told
-    return None
-
-
-_FLAGS: dict[MediaKind, str] = {
-    "image": "supports_vision",
-    "audio": "supports_audio_input",
-    "video": "supports_video_input",
-    "document": "supports_pdf_input",
-}
 
 
 def _names(model: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from mnesis.errors import InputError, describe_value
 from mnesis.intake import parts_of, text_of
+from mnesis.llm.reply import UNPARSED
 from mnesis.models.media import MediaPart
 from mnesis.models.message import Part, ToolPart, ToolStatus
 from mnesis.transcripts.model import Transcript, TranscriptMessage, TranscriptTurn
@@ -93,7 +94,7 @@ class Node:
 
 
 def arguments_of(node: Node | None) -> dict[str, Any]:
-    """The arguments of a call: an object, or one as JSON. What a model wrote instead is kept under "_unparsed"."""
+    """The arguments of a call: an object, or one as JSON. What a model wrote instead is kept under `UNPARSED`."""
     if node is None:
         return {}
     if isinstance(node.value, Mapping):
@@ -102,8 +103,8 @@ def arguments_of(node: Node | None) -> dict[str, Any]:
     try:
         arguments = json.loads(text or "{}")
     except (ValueError, RecursionError):
-        return {"_unparsed": text}
-    return arguments if isinstance(arguments, dict) else {"_unparsed": text}
+        return {UNPARSED: text}
+    return arguments if isinstance(arguments, dict) else {UNPARSED: text}
 
 
 @dataclass(slots=True)
