@@ -116,7 +116,6 @@ class Exchange:
         parts = self.reply.parts()
         usage = finish.usage or counted(self._ledger, window.size, parts)
         self.spent = self.spent.plus(finish, usage)
-        self._thoughts |= thoughts_of(parts)
         for part in parts:
             await self._tell(part)
 
@@ -131,6 +130,7 @@ class Exchange:
         """Store the calls, run those that are ours, store their results."""
         room = await self._room.for_answer(self._preamble)
         self.said = await self._ledger.add(self._turn, "assistant", self.reply.take_all(), room)
+        self._thoughts |= thoughts_of(self.said.parts, self.said.part_ids)
         for call in calls:
             if note := refused.get(call.tool_call_id):
                 await self._came(call.failed(note))

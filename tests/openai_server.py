@@ -30,8 +30,9 @@ class Answer:
 
     A `text` is streamed word by word, a sequence of texts piece by piece, `delay` seconds before each. `usage` is
     OpenAI's usage object (`None`: not reported). `tool_calls` are `{"id", "name", "arguments": JSON text}`, streamed
-    one character at a time; with `bytewise` the stream itself is written one byte at a time. `signature` and `redacted`
-    are what Anthropic seals its reasoning with. `fault` happens after the pieces, instead of the ending:
+    one character at a time; `deltas` are further ones as OpenAI's format has them, whatever is in them. With `bytewise`
+    the stream itself is written one byte at a time, with `split` in two, so many bytes first. `signature` and
+    `redacted` are what Anthropic seals its reasoning with. `fault` happens after the pieces, instead of the ending:
 
     - "hang": no further byte, ever (with no pieces: no byte at all)
     - "reset": the connection is reset (RST); "cut": it is closed in the middle of the HTTP body
@@ -49,7 +50,9 @@ class Answer:
     finish_reason: str = "stop"
     delay: float = 0.0
     fault: Fault | None = None
+    deltas: Sequence[Mapping[str, Any]] = ()
     bytewise: bool = False
+    split: int | None = None
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -163,6 +166,13 @@ class OpenAIServer:
         response = web.StreamResponse(headers={"content-type": "text/event-stream", **answer.headers})
         await response.prepare(request)
         events = anthropic_events if request.path == "/v1/messages" else _openai_events
+        if answer.split is not None:
+            whole = b"".join(events(body, answer))
+            await response.write(whole[: answer.split])
+            await asyncio.sleep(0.001)  # The client reads the first part by itself.
+            await response.write(whole[answer.split :])
+            await response.write_eof()
+            return response
         async for event in _paced(events(body, answer), answer.delay):
             step = 1 if answer.bytewise else len(event)
             for start in range(0, len(event), step):
@@ -223,6 +233,8 @@ def _openai_events(body: Any, answer: Answer) -> Iterator[bytes]:
     for index, call in enumerate(answer.tool_calls):
         for character in call["arguments"]:
             yield event({"tool_calls": [{"index": index, "function": {"arguments": character}}]})
+    for delta in answer.deltas:
+        yield event(delta)
     if answer.fault == "malformed":
         yield b'data: {"id": "chatcmpl-1", "choices": [{"ind\n\n'
     elif answer.fault == "stream_error":

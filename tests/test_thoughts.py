@@ -60,7 +60,10 @@ async def second_body(server: OpenAIServer, said: tuple[Part, ...], model: str =
         },
         *({"role": "tool", "tool_call_id": id, "content": "1"} for id in calls),
     ]
-    request = Request(model, messages, tools=(TOOL,), thoughts=thoughts_of(said), params=params)
+    part_ids = [f"part_{index}" for index in range(len(said))]
+    ids = ("msg_1", "part_old", "part_old", "msg_2", part_ids[-1], *calls)
+    thoughts = thoughts_of(said, part_ids)
+    request = Request(model, messages, ids, tools=(TOOL,), thoughts=thoughts, params=params)
     assert [chunk async for chunk in provider_for(server, model).stream(request)]
     return server.requests[-1].body
 
@@ -137,8 +140,8 @@ async def test_others_get_nothing_back(openai_server):
 
 
 def test_reasoning_without_a_tool_call_goes_nowhere():
-    assert thoughts_of((SIGNED, TextPart(text="42"))) == {}
-    assert thoughts_of((ToolPart(tool_name="add", tool_call_id="a"),)) == {}
+    assert thoughts_of((SIGNED, TextPart(text="42")), ["p1", "p2"]) == {}
+    assert thoughts_of((ToolPart(tool_name="add", tool_call_id="a"),), ["p1"]) == {}
 
 
 # -- in a session ------------------------------------------------------------------------------------------------
@@ -160,3 +163,27 @@ async def test_a_session_keeps_reasoning_with_its_seal_and_does_not_send_it_in_l
     )
     assert reply.part_tokens[0] == 0
     assert "think" not in str(openai_server.requests[1].body["messages"])
+
+
+@pytest.mark.parametrize("id", ["toolu_a", "functions.add:0"])
+async def test_the_tool_rounds_of_a_turn_give_the_blocks_back_whatever_the_ids_of_the_calls(openai_server, id):
+    def add() -> int:
+        """Add."""
+        return 3
+
+    called = Answer(
+        reasoning=SIGNED.text,
+        signature="c2lnbmVk==",
+        tool_calls=[{"id": id, "name": "add", "arguments": "{}"}],
+        finish_reason="tool_calls",
+    )
+    openai_server.answers = [called, called, Answer("3, twice."), Answer("Yes.")]
+    async with MnesisSession.open(model=CLAUDE, db_path=":memory:", llm=provider_for(openai_server)) as session:
+        assert (await session.send("Add twice.", tools=[add], params=THINKING)).text == "3, twice."
+        await session.send("Really?", params=THINKING)
+    *_, third, fourth = (
+        [message["content"] for message in request.body["messages"] if message["role"] == "assistant"]
+        for request in openai_server.requests
+    )
+    assert [[block["type"] for block in content] for content in third] == [["thinking", "tool_use"]] * 2
+    assert "thinking" not in str(fourth)

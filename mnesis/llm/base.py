@@ -35,7 +35,7 @@ class Request:
     system_ends: tuple[int, ...] | None = None
     tools: tuple[dict[str, Any], ...] = ()
     thoughts: Mapping[str, tuple[ReasoningPart, ...]] = field(default_factory=dict)
-    """What the model thought earlier in this turn, by the ids of the tool calls that came of it."""
+    """What the model thought earlier in this turn, by the id (see `ids`) of the message with the calls it led to."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Sampling settings as litellm names them: `max_tokens`, `temperature`, …"""
 

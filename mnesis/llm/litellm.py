@@ -14,6 +14,7 @@ import os
 import re
 import threading
 import time
+import uuid
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -98,7 +99,7 @@ class LiteLLMProvider:
                 f"the reply of {request.model} broke off: the stream ended without a finish reason; send it again",
                 model=request.model,
             )
-        if reason == "stop" and tools.announced:
+        if reason == "stop" and tools:
             reason = "tool_calls"  # Several OpenAI-compatible servers say "stop" after a tool call.
         yield _finish(request.model, reason or "stop", usage if _usage_was_reported(reply) else None)
 
@@ -157,17 +158,35 @@ _SECRET_PARAM = re.compile(r"(key|key_id|token|secret|password|headers)$")
 
 
 class _ToolCalls:
-    """Which calls have been announced: `ToolCallChunk` gives id and name once, some servers with every fragment."""
+    """Numbers the calls of a reply and gives each its id and name once, as `ToolCallChunk` wants them.
+
+    Servers that speak OpenAI's format differ: some send both with every fragment, the name after the id, no id, or the
+    same index for every call.
+    """
 
     def __init__(self) -> None:
-        self.announced: set[int] = set()
+        self._calls: list[dict[str, str]] = []
+        self._at: dict[int, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
 
     def chunk(self, call: Any) -> ToolCallChunk:
-        index, arguments = call.index or 0, call.function.arguments or ""
-        if index in self.announced:
-            return ToolCallChunk(index, arguments=arguments)
-        self.announced.add(index)
-        return ToolCallChunk(index, id=call.id or None, name=call.function.name or None, arguments=arguments)
+        number = self._number(call.index or 0, call)
+        known = self._calls[number]
+        told = {"id": call.id or "", "name": call.function.name or ""}
+        if not known:
+            told["id"] = told["id"] or f"call_{uuid.uuid4().hex[:24]}"
+        new = {field: value for field, value in told.items() if value and field not in known}
+        known |= new
+        return ToolCallChunk(number, new.get("id"), new.get("name"), call.function.arguments or "")
+
+    def _number(self, index: int, call: Any) -> int:
+        at = self._at.get(index)
+        if at is None or (call.id and call.function.name and call.id != self._calls[at]["id"]):
+            at = self._at[index] = len(self._calls)
+            self._calls.append({})
+        return at
 
 
 def _pieces(delta: Any, tools: _ToolCalls) -> Iterator[Chunk]:

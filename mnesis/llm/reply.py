@@ -60,7 +60,7 @@ class ReplyBuilder:
         for index, call in sorted(self._calls.items()):
             id = call["id"] if call["id"] and call["id"] not in taken else f"{call['id'] or 'call'}_{index}"
             taken.add(id)
-            yield ToolPart(tool_name=call["name"], tool_call_id=id, input=_arguments(call["arguments"]))
+            yield ToolPart(tool_name=call["name"] or "(no name)", tool_call_id=id, input=_arguments(call["arguments"]))
 
     def take_all(self) -> tuple[Part, ...]:
         """The reply so far, and begin anew: what comes next answers the results of its tool calls."""
@@ -109,10 +109,10 @@ async def chunks_of(provider: Provider, request: Request) -> AsyncGenerator[Chun
             await stream.aclose()
 
 
-def thoughts_of(parts: Sequence[Part]) -> dict[str, tuple[ReasoningPart, ...]]:
-    """The reasoning in a reply by the ids of its tool calls, for `Request.thoughts`."""
+def thoughts_of(parts: Sequence[Part], ids: Sequence[str]) -> dict[str, tuple[ReasoningPart, ...]]:
+    """The reasoning in a reply by the part ids of its tool calls, for `Request.thoughts`."""
     thoughts = tuple(part for part in parts if isinstance(part, ReasoningPart))
-    return {part.tool_call_id: thoughts for part in parts if isinstance(part, ToolPart) and thoughts}
+    return {id: thoughts for id, part in zip(ids, parts, strict=True) if isinstance(part, ToolPart) and thoughts}
 
 
 def _blocks(chunks: Iterable[ReasoningChunk]) -> Iterator[ReasoningPart]:
@@ -136,11 +136,15 @@ def well_formed(text: str) -> str:
 
 
 def _arguments(text: str) -> dict[str, Any]:
+    """The arguments as an object; as `_unparsed` where they are none, or none that can be stored."""
+    text = well_formed(text)
     try:
-        arguments = json.loads(text or "{}")
-        written = json.dumps(arguments, ensure_ascii=False)
-        if (clean := well_formed(written)) != written:  # an escaped half of a surrogate pair
-            arguments = json.loads(clean)
+        arguments = json.loads(text or "{}", parse_constant=_refuse)
+        json.dumps(arguments, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return {UNPARSED: text}
     return arguments if isinstance(arguments, dict) else {UNPARSED: text}
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

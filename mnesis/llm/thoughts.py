@@ -5,7 +5,7 @@ https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#preservin
 DeepSeek and Moonshot want the text. Gemini's signature is a part of the call's id, as litellm writes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mnesis.llm.base import ReasoningChunk, Request
@@ -29,12 +29,13 @@ def with_thoughts(messages: list[dict[str, Any]], request: Request) -> list[dict
     if not request.thoughts:
         return messages
     wants_text = provider_of(request.model) in _WANT_TEXT
-    return [{**message, **_thoughts(message, request, wants_text)} for message in messages]
+    return [
+        {**message, **_thoughts(request.thoughts.get(id, ()), wants_text)}
+        for message, id in zip(messages, request.ids, strict=True)
+    ]
 
 
-def _thoughts(message: dict[str, Any], request: Request, wants_text: bool) -> dict[str, Any]:
-    called = [call["id"] for call in message.get("tool_calls") or ()]
-    thoughts = next((request.thoughts[id] for id in called if id in request.thoughts), ())
+def _thoughts(thoughts: Sequence[ReasoningPart], wants_text: bool) -> dict[str, Any]:
     if wants_text and thoughts:
         return {"reasoning_content": "\n\n".join(part.text for part in thoughts)}
     blocks = [_block(part) for part in thoughts if part.data]
