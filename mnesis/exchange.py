@@ -36,6 +36,9 @@ _TOO_OFTEN = (
     "this is the same call with the same arguments, {count} times in a row; it was not run again: "
     "answer with what there is"
 )
+_SMALLEST_ROUND = 128
+"""Tokens that a call takes with its result, where even that has to be cut."""
+
 _NO_MORE = "no more tools are run in this turn; answer with what there is"
 
 
@@ -89,7 +92,7 @@ class Exchange:
         """Until the model answers, or calls what only the caller can run."""
         loop = DoomLoop(self._config.session.doom_loop_threshold, await self._calls_before())
         for rounds_left in range(self._config.session.max_tool_rounds, -1, -1):
-            last = not rounds_left or self.doom_loop
+            last = not rounds_left or self.doom_loop or await self._is_full()
             await self._ask_model({"tool_choice": "none"} if last else {})
             calls = self.reply.calls
             looping = [call for call in calls if loop.sees(call)]
@@ -193,6 +196,11 @@ class Exchange:
         newest = newest_turn(entries)
         items = (item for entry in entries if entry.last_turn >= newest for item in entry.items)
         return [(item.tool_name or "", item.text) for item in items if item.tool_call_id and item.role == "assistant"]
+
+    async def _is_full(self) -> bool:
+        """Whether the window has no room for another call and its result."""
+        room = await self._room.for_answer(self._preamble)
+        return self.said is not None and room is not None and room < _SMALLEST_ROUND
 
     async def _report(self, call: ToolPart, count: int) -> None:
         self.doom_loop = True

@@ -3,6 +3,7 @@
 import asyncio
 
 from mnesis.compaction.compactor import Compactor, Reason
+from mnesis.compaction.plan import floor_of
 from mnesis.compaction.summarize import Summarizer
 from mnesis.context.assembly import Preamble
 from mnesis.context.budget import share
@@ -48,13 +49,16 @@ class Room:
     def for_message(self, preamble: Preamble, taken: int = 0) -> int | None:
         """How large a message may be in the window: beyond this it stands there as an excerpt.
 
-        Three quarters of what the preamble leaves; all since the newest user message, together, seven eighths, of which
-        `taken` are gone. `None`, as large as it is, where nothing is to be done automatically.
+        Three quarters of what the preamble leaves. All since the newest user message, together, may take what is sure
+        to be there once everything before it is compacted, and at most seven eighths; of this, `taken` are gone.
+        `None`, as large as it is, where nothing is to be done automatically.
         """
         if not self.automatic:
             return None
-        left = self.budget().usable - sum(item.tokens for item in preamble)
-        return max(0, min(left * 3 // 4, left * 7 // 8 - taken))
+        budget = self.budget()
+        left = budget.usable - sum(item.tokens for item in preamble)
+        kept = max(left // 8, min(left // 2, floor_of(budget)))
+        return max(0, min(left * 3 // 4, left - kept - taken))
 
     async def for_answer(self, preamble: Preamble) -> int | None:
         """How large a message may be that comes after the newest user message."""

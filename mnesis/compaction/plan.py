@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from mnesis.context.assembly import Entry, newest_turn
+from mnesis.context.assembly import Entry
 from mnesis.models.config import CompactionConfig
 from mnesis.models.context import Budget
 
@@ -57,6 +57,13 @@ type Step = Leaf | Condense
 def target_of(budget: Budget) -> int:
     """Where a compaction stops, in tokens."""
     return int(budget.soft * TARGET_OF_SOFT)
+
+
+def floor_of(budget: Budget) -> int:
+    """What may be left of everything before the newest turn once all of it is compacted: one summary of the largest
+    size, and a run of turns that is too small for another.
+    """
+    return SMALLEST_RUN + BLOCK_TOKENS + max(SMALLEST_LIMIT, budget.usable // 16)
 
 
 def next_step(
@@ -129,18 +136,17 @@ def _oldest_turns(entries: Sequence[Entry], excess: int, room: int, largest: int
 def _free_turns(entries: Sequence[Entry]) -> Iterator[list[list[Entry]]]:
     """The turns before the newest, oldest first, in stretches: a turn with a call that waits for its result stays.
 
-    A turn that begins with results of the one before it counts as one with it.
+    Here a turn is a user message with all that comes before the next one: the results of a caller's own tools come in a
+    turn of the store that has no user message.
     """
-    newest = newest_turn(entries)
     turns: list[list[Entry]] = []
-    for _, turn in groupby((entry for entry in entries if not entry.is_summary), key=lambda entry: entry.last_turn):
-        said = list(turn)
-        if turns and said[0].role == "tool":
-            turns[-1] += said
-        else:
-            turns.append(said)
-    older = [turn for turn in turns if turn[-1].last_turn < newest]
-    for stays, stretch in groupby(older, key=_waits):
+    for entry in entries:
+        if entry.is_summary:
+            continue
+        if entry.role == "user" or not turns:
+            turns.append([])
+        turns[-1].append(entry)
+    for stays, stretch in groupby(turns[:-1], key=_waits):
         if not stays:
             yield list(stretch)
 
