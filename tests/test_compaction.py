@@ -893,6 +893,7 @@ async def test_invariant_11_six_quick_turns_over_the_threshold_run_one_compactio
         asking: list[asyncio.Task[object]]
         asking = [asyncio.create_task(session.send(talk(100 + number, 300))) for number in range(6)]
         asking += [asyncio.create_task(session.compact()) for _ in range(3)]
+        await asyncio.wait_for(llm.asked.wait(), 60)
         await asyncio.sleep(0.05)
         assert len(llm.orders) == 1
         llm.gate.set()
