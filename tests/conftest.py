@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mnesis.local import folder
+
 TESTS = Path(__file__).parent
 
 if (TESTS / "fixtures_openai.py").exists():
@@ -20,10 +22,13 @@ settings.load_profile("fast")
 
 _PRIVATE = re.compile(r"^MNESIS_|_API_KEY$|_API_BASE$|^(OPENAI|ANTHROPIC|AZURE|AWS|GEMINI|GOOGLE)_")
 _scratch_home = pytest.StashKey[str]()
+_MODELS = "TESTS_MODELS_DIR"
+"""Where the user's models are. Not the user's own variable, which is gone in the processes that xdist starts."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take the user's keys and home away from this process, and so from each kernel and program that tests start."""
+    os.environ.setdefault(_MODELS, str(folder().absolute()))
     for name in [name for name in os.environ if _PRIVATE.search(name)]:
         del os.environ[name]
     home = config.stash[_scratch_home] = tempfile.mkdtemp(prefix="mnesis-home-")
@@ -53,6 +58,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(directory))
     monkeypatch.setenv("USERPROFILE", str(directory))
     return directory
+
+
+@pytest.fixture
+def smollm2(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of `local/smollm2`, usable in this test. Skips it where the model or the extra is missing."""
+    pytest.importorskip("xllamacpp", reason='the extra is missing: pip install "mnesis[local]"')
+    path = Path(os.environ[_MODELS], "smollm2.gguf")
+    if not path.is_file():
+        pytest.skip(f"{path} is missing: mnesis models get smollm2")
+    monkeypatch.setenv("MNESIS_MODELS_DIR", str(path.parent))
+    return path
 
 
 @pytest.fixture

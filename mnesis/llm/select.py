@@ -3,7 +3,7 @@
 import os
 import warnings
 
-from mnesis.errors import BadRequest, InputError
+from mnesis.errors import InputError
 from mnesis.llm.base import ModelLimits, Provider
 from mnesis.models.config import MnesisConfig
 
@@ -12,7 +12,10 @@ OFFLINE_MODEL = "offline/quote"
 
 
 def provider_for(model: str) -> Provider:
-    """The provider of a model string. With `MNESIS_MOCK_LLM=1` every model runs on the offline one."""
+    """The provider of a model string. With `MNESIS_MOCK_LLM=1` every model runs on the offline one.
+
+    Raises `BadRequest` for a local model that is not here, or cannot be run.
+    """
     if not model or not model.strip():
         raise InputError(f"model={model!r} names no model; give a litellm model string, or {OFFLINE_MODEL!r}")
     if is_offline(model):
@@ -20,7 +23,11 @@ def provider_for(model: str) -> Provider:
 
         return QuoteProvider()
     if model.startswith("local/"):
-        raise BadRequest(f"model {model!r}: local models are not part of this version; use {OFFLINE_MODEL!r}")
+        from mnesis.llm.local import LocalProvider
+
+        local = LocalProvider()
+        local.check(model)
+        return local
     from mnesis.llm.litellm import LiteLLMProvider
 
     provider = LiteLLMProvider()

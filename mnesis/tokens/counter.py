@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from mnesis.models.media import MediaPart
-from mnesis.tokens.encodings import CL100K, O200K, Encoding
+from mnesis.tokens.encodings import CL100K, O200K, Codec
 from mnesis.tokens.estimate import estimate
+from mnesis.tokens.local import vocabulary_of
 from mnesis.tokens.media import LARGEST, ImageCost, image_cost, media_tokens
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -23,7 +24,7 @@ class TokenCounter:
     name: str
     message_overhead: int
     reply_priming: int
-    encoding: Encoding | None = None
+    encoding: Codec | None = None
     images: ImageCost = LARGEST
 
     @property
@@ -63,11 +64,13 @@ _CL100K_MODELS = re.compile(r"(gpt-(4|3\.5|35)|text-embedding-(3|ada-002))(?![a-
 def counter_for(model: str) -> TokenCounter:
     """The counter of a model, by its litellm string; the provider's part of it may be there or not.
 
-    OpenAI's chat models, gpt-oss and `offline/…` are counted exactly, everything else by a conservative estimate.
-    An Azure deployment under a name of your own counts as unknown.
+    OpenAI's chat models, gpt-oss, `offline/…` and most of `local/…` are counted exactly, everything else by a
+    conservative estimate. An Azure deployment under a name of your own counts as unknown.
     """
     if model.startswith("offline/"):
         return _CL100K
+    if model.startswith("local/"):
+        return _local(vocabulary_of(model))
     name = model.lower().rpartition("/")[2].removeprefix("ft:").removeprefix("openai.")
     if _O200K_MODELS.match(name):
         return _with_images(_O200K, image_cost(name))
@@ -77,6 +80,11 @@ def counter_for(model: str) -> TokenCounter:
 @cache
 def _with_images(counter: TokenCounter, images: ImageCost) -> TokenCounter:
     return replace(counter, images=images)
+
+
+@lru_cache(maxsize=32)
+def _local(vocabulary: Codec | None) -> TokenCounter:
+    return replace(_ESTIMATE, name=vocabulary.name, encoding=vocabulary) if vocabulary else _ESTIMATE
 
 
 def warm(model: str) -> None:

@@ -9,13 +9,9 @@ import hashlib
 import logging
 import re
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from mnesis.tokens.wheel import litellm_file
-
-if TYPE_CHECKING:
-    import tiktoken
 
 logger = logging.getLogger("mnesis.tokens")
 
@@ -47,21 +43,25 @@ def pieces(text: str, size: int = PIECE, search: int = _SEARCH) -> Iterator[tupl
     yield text[start:], True
 
 
-class Encoding:
-    """One encoding, built on first use, once (0.2 to 0.4 s); safe to use from several threads."""
+class Codec:
+    """Counts tokens by a vocabulary that is built on first use, once (0.2 to 0.4 s); safe to use from several threads.
 
-    __slots__ = ("_codec", "_file", "_lock", "_pattern", "_sha256", "_tried", "name")
+    A subclass says how to build it, and what to do where that fails.
+    """
 
-    def __init__(self, name: str, *, file: str, sha256: str, pattern: str) -> None:
+    __slots__ = ("_count", "_lock", "_tried", "name")
+
+    advice: str
+
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._file, self._sha256, self._pattern = file, sha256, pattern
-        self._codec: tiktoken.Encoding | None = None
+        self._count: Callable[[str], int] | None = None
         self._tried = False
         self._lock = threading.Lock()
 
     @property
     def available(self) -> bool:
-        """Whether this encoding could be built. Builds it; where that fails, one warning is logged."""
+        """Whether it could be built. Builds it; where that fails, one warning is logged."""
         return self._load() is not None
 
     def warm(self) -> None:
@@ -70,41 +70,60 @@ class Encoding:
             threading.Thread(target=self._load, name=f"mnesis-{self.name}", daemon=True).start()
 
     def count(self, text: str) -> int | None:
-        """Tokens of the text, `None` when the encoding is not available. Text like `<|endoftext|>` is just text.
+        """Tokens of the text, `None` when it is not available. Text like `<|endoftext|>` is just text.
 
         Long texts are encoded in pieces: tiktoken panics on whitespace runs near a million characters and slows down
         on long words. Exact where all cuts are clean; each other one, at most one per 16,384 characters, costs
         `ALLOWANCE`, so that the count is never too small. Too many: 0.05 % on base64, 3 % on nothing but spaces.
         """
-        if (codec := self._load()) is None:
+        if (count := self._load()) is None:
             return None
         if len(text) <= PIECE:
-            return len(codec.encode_ordinary(text))
-        return sum(len(codec.encode_ordinary(piece)) + (0 if clean else ALLOWANCE) for piece, clean in pieces(text))
+            return count(text)
+        return sum(count(piece) + (0 if clean else ALLOWANCE) for piece, clean in pieces(text))
 
-    def _load(self) -> "tiktoken.Encoding | None":
+    def _load(self) -> Callable[[str], int] | None:
         if self._tried:  # set last, so the usual call takes no lock
-            return self._codec
+            return self._count
         with self._lock:
             if not self._tried:
-                self._codec = self._build()
+                try:
+                    self._count = self._build()
+                except (ImportError, OSError, ValueError) as error:
+                    logger.warning(
+                        "token counts in %s are conservative estimates: %s; %s to count exactly",
+                        self.name,
+                        error,
+                        self.advice,
+                    )
                 self._tried = True
-            return self._codec
+            return self._count
 
-    def _build(self) -> "tiktoken.Encoding | None":
-        try:
-            import tiktoken
+    def _build(self) -> Callable[[str], int]:
+        """How many tokens a text has. Raises `ImportError`, `OSError` or `ValueError` where something is missing."""
+        raise NotImplementedError
 
-            fields = self._read().split()
-        except (ImportError, OSError, ValueError) as error:
-            logger.warning(
-                "token counts in %s are conservative estimates: %s; reinstall litellm and tiktoken to count exactly",
-                self.name,
-                error,
-            )
-            return None
+
+class Encoding(Codec):
+    """One of OpenAI's encodings."""
+
+    __slots__ = ("_file", "_pattern", "_sha256")
+
+    advice = "reinstall litellm and tiktoken"
+
+    def __init__(self, name: str, *, file: str, sha256: str, pattern: str) -> None:
+        super().__init__(name)
+        self._file, self._sha256, self._pattern = file, sha256, pattern
+
+    def _build(self) -> Callable[[str], int]:
+        import tiktoken
+
+        fields = self._read().split()
         ranks = dict(zip(map(binascii.a2b_base64, fields[::2]), map(int, fields[1::2]), strict=True))
-        return tiktoken.Encoding(self.name, pat_str=self._pattern, mergeable_ranks=ranks, special_tokens={})
+        encode = tiktoken.Encoding(
+            self.name, pat_str=self._pattern, mergeable_ranks=ranks, special_tokens={}
+        ).encode_ordinary
+        return lambda text: len(encode(text))
 
     def _read(self) -> bytes:
         if (path := litellm_file(f"litellm_core_utils/tokenizers/{self._file}")) is None:
