@@ -1,33 +1,74 @@
-"""A generated conversation with questions whose evidence is known.
+"""Generated conversations with questions whose evidence is known.
 
-Two people talk over many days. What they tell each other is made of templates: a statement, sometimes an answer that
-makes sense only beside the question before it, and a question about it in other words, partly. Facts of one kind come
-many times with other names, so a question must tell them apart; small talk uses the same words. Deterministic.
+Two friends chat over some months, in the manner of the public LoCoMo conversations: sessions some days apart, messages
+of two or three sentences around what they tell, answers that say the matter of the one before again. They are asked
+about as there: for one fact, for several that are told in different sessions, for a time, for what can only be guessed
+from it, and, to mislead, for one that the other person told. Deterministic.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from topics import DEVELOPMENT, HELD_OUT, Topic
+
+type Sort = Literal["single-hop", "multi-hop", "temporal", "open-domain", "adversarial"]
 
 NAMES = "Maya Jonas Priya Tomas Elena Samir Hanna Diego Wei Olga Kofi Ingrid Rafael Noor Petra Malik".split()
 PLACES = "Lisbon Kyoto Oslo Denver Cusco Tbilisi Hanoi Galway Ghent Marrakesh Perth Quito Riga Tartu Bergen".split()
-FIRMS = "Northwind Halcyon Bluepeak Ferrous Lumen Oakline Quarry Sable Tidewater Umbra Vantage Willow".split()
-PETS = "Biscuit Pepper Mochi Ziggy Clover Rufus Olive Nugget Pixel Waffles Juno Basil".split()
-BEASTS = ["dog", "cat", "parrot", "rabbit", "tortoise", "ferret"]
-CRAFTS = ["pottery", "violin", "fencing", "watercolour", "beekeeping", "bouldering", "calligraphy", "sailing"]
-BOOKS = ["Silent Harbor", "The Glass Orchard", "Nine Rivers", "Paper Lanterns", "Winter Atlas", "The Last Ferry"]
-KIN = ["sister", "brother", "aunt", "cousin", "nephew", "grandmother"]
-DISHES = ["ramen", "paella", "pierogi", "gumbo", "dosa", "goulash", "ceviche", "moussaka"]
-AILMENTS = ["a sprained ankle", "a migraine", "a broken wrist", "the flu", "a bad back", "an ear infection"]
+KIN = "sister brother aunt cousin nephew grandmother father daughter son".split()
 MONTHS = "January February March April May June July August September October November December".split()
+WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+
+_AROUND = {
+    "hey": (
+        "Hey {b}!", "Hey {b}, long time no talk!", "Hi {b}, how have you been?", "Hey there!",
+        "{b}, you won't believe it.",
+        "Since we last spoke, a lot has happened.", "Good to hear from you, {b}!", "",
+    ),
+    "wow": (
+        "Wow, {a}!", "That's awesome!", "That's so cool, {a}!", "Oh, that is great to hear.", "Wow!", "Congrats, {a}!",
+        "Sounds amazing!", "I love that!", "Way to go!",
+    ),
+    "so": (
+        "It has been quite a ride lately.", "I'm really grateful for that.", "Life keeps surprising me.",
+        "It means a lot to me.", "I needed that after the last weeks.", "You never know what comes next.",
+        "Thanks for always being there, {b}.", "Small things like that keep me going.", "",
+    ),
+    "ago": (
+        "yesterday", "last week", "last {weekday}", "two days ago", "last weekend", "this morning", "last month",
+        "a few weeks ago", "on {weekday}",
+    ),
+}  # fmt: skip
+
+_SMALL_TALK = (
+    "How was your week, {b}?", "Busy, but good! What have you been up to?",
+    "The weather was lovely so I went for a walk.",
+    "I can't believe it is {month} already, where does the time go?", "That's the spirit! Keep me posted, {b}.",
+    "Haha, you always say that, {b}!", "Let's talk again on {weekday}, I want to hear more.", "Totally agree with you.",
+    "I am so proud of you, really. You have come a long way.", "Same here, it never stops. How do you keep up?",
+    "Oh, that is great to hear! Family and friends are what matters.", "It means a lot to me, thank you, {b}.",
+    "Let me know if you need any help with that, I'm here for you.", "I was wondering about that, too.",
+    "Thanks, {b}! Your support keeps me motivated.", "See you soon, take care!", "What are your plans for the weekend?",
+    "Nothing special, just some quiet time with my {kin}.", "That reminds me of our time in {place}, remember?",
+    "Wow, {b}, sounds like a lot of fun. Any pictures?", "Yeah, it was so much fun! I'd do it again right away.",
+    "You're so thoughtful, {b}. I appreciate you.", "I've been feeling a bit down, but talking to you helps.",
+    "Take your time, {b}. There's no rush at all.",
+)  # fmt: skip
+
+_SORTS: dict[str, Sort] = {"fact": "single-hop", "time": "temporal", "guess": "open-domain"}
+_ANSWERABLE: tuple[Sort, ...] = ("single-hop", "temporal", "open-domain")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message."""
+    """One message, and when it was said."""
 
     speaker: str
     text: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +77,7 @@ class Question:
 
     text: str
     evidence: tuple[int, ...]
+    sort: Sort
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,173 +89,101 @@ class Conversation:
     questions: list[Question]
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """A fact: lines of the teller and the listener in turn (the teller's first), which of them tell it, questions."""
-
-    lines: tuple[str, ...]
-    tells: tuple[int, ...]
-    asked: tuple[str, ...]
+def development() -> Iterator[Conversation]:
+    """Ten conversations of about 600 messages to tune with."""
+    return _conversations("development", DEVELOPMENT)
 
 
-_KINDS = (
-    _Kind(
-        (
-            "Guess what, I handed in my notice at {firm} on the {day} of {month}!",
-            "Wow, {firm} will miss you! What comes next?",
-        ),
-        (0,),
-        ("When did {a} quit working for {firm}?", "Which company did {a} leave in {month}?"),
-    ),
-    _Kind(
-        (
-            "I have some news about work.",
-            "Did you get the offer you told me about?",
-            "Yes! {firm}, I start in {month}.",
-        ),
-        (2,),
-        ("Where will {a} begin a new job?", "In which month does {a} start at {firm}?"),
-    ),
-    _Kind(
-        (
-            "We adopted a {beast} last week, we call it {pet}.",
-            "A {beast}, so cute! How is {pet} settling in?",
-            "It sleeps on my bed.",
-        ),
-        (0,),
-        ("What is the name of {a}'s {beast}?", "What kind of animal is {pet}?"),
-    ),
-    _Kind(
-        (
-            "I finally found a new hobby.",
-            "Tell me more!",
-            "{craft} lessons, every {weekday} evening.",
-            "{craft}, really?",
-        ),
-        (2,),
-        ("What hobby did {a} take up?", "On which day of the week does {a} practise {craft}?"),
-    ),
-    _Kind(
-        (
-            "My {kin} moved to {place} for good.",
-            "{place} is far away. Do you miss your {kin}?",
-            "A lot, we talk every Sunday.",
-        ),
-        (0,),
-        ("Where does {a}'s {kin} live now?", "Which relative of {a} relocated to {place}?"),
-    ),
-    _Kind(
-        ("I can't put this book down.", "Which one are you reading?", "{book}, it made me cry on the train."),
-        (2,),
-        ("What novel did {a} recommend?", "Which book made {a} cry?"),
-    ),
-    _Kind(
-        ("We booked flights to {place} for {month}.", "Lucky you! How long are you staying?", "{number} days."),
-        (0, 2),
-        ("How long is {a}'s trip to {place}?", "Where is {a} travelling in {month}?"),
-    ),
-    _Kind(
-        ("I went to the doctor today, it is {ailment}.", "Oh no, {ailment}? Get well soon!"),
-        (0,),
-        ("What health problem did {a} have?", "Why did {a} see a doctor?"),
-    ),
-    _Kind(
-        (
-            "I cooked {dish} for {number} people on Saturday.",
-            "{dish} for so many, impressive! Did they like it?",
-            "Not a bite was left.",
-        ),
-        (0,),
-        ("What meal did {a} prepare for guests?", "How many guests did {a} feed with {dish}?"),
-    ),
-    _Kind(
-        (
-            "The rent goes up to {price} euros in {month}.",
-            "That is steep. Will you stay?",
-            "I am looking around already.",
-        ),
-        (0,),
-        ("How much is {a}'s new rent?", "From when on does {a} pay more for the flat?"),
-    ),
-    _Kind(
-        (
-            "I ran the {place} half marathon in {number} minutes over two hours.",
-            "A half marathon, be proud of that!",
-            "My legs still hurt.",
-        ),
-        (0,),
-        ("What race did {a} take part in?", "How fast was {a} in the {place} race?"),
-    ),
-    _Kind(
-        ("The password hint for our shared album is {pet} and {number}.", "Thanks, I will write that down."),
-        (0,),
-        ("What is the hint for the photo album?", "Which pet's name is in the hint for the shared album?"),
-    ),
-)
-
-_SMALL_TALK = (
-    "How was your week?", "Busy, work has been a lot lately.", "The weather was lovely so I went for a long walk.",
-    "I can't believe it is {month} already.", "Did you see the news this morning?", "I still have to call my {kin}.",
-    "My {beast} kept me up all night.", "Someone at {firm} told me the same thing.", "I could go for some {dish} now.",
-    "I have been thinking about taking a trip somewhere warm.", "That reminds me of our time in {place}.",
-    "Haha, you always say that!", "I need a new book to read, any ideas?", "Let's talk again on {weekday}.",
-    "I am so proud of you, really.", "The doctor says I should sleep more.", "I miss going to concerts with you.",
-    "We should cook together again some day.", "Same here, it never stops.", "I was up at six to go running.",
-    "Oh, that is great to hear!", "Let me know if you need any help with that.", "It means a lot to me, thank you.",
-    "I was wondering about that, too.", "The flat is a mess, I spent all day cleaning.", "See you soon, take care!",
-)  # fmt: skip
+def held_out() -> Iterator[Conversation]:
+    """Ten conversations on other topics, which nothing was tuned with."""
+    return _conversations("held-out", HELD_OUT)
 
 
-def conversations(count: int = 10, seed: int = 7) -> Iterator[Conversation]:
-    """Some conversations of about 600 messages and 150 questions each."""
+def _conversations(half: str, topics: Sequence[Topic], count: int = 10) -> Iterator[Conversation]:
     for index in range(count):
-        yield _conversation(f"generated-{index}", random.Random(f"{seed}-{index}"))
+        name = f"{half}-{index}"
+        yield _Writer(name, topics, random.Random(name)).conversation()
 
 
-def _conversation(name: str, rng: random.Random, days: int = 24, facts_a_day: int = 5) -> Conversation:
-    people = rng.sample(NAMES, 2)
-    said: list[Said] = []
-    answers: dict[str, list[int]] = {}
-    for _ in range(days):
-        said += [Said(people[i % 2], _filled(rng.choice(_SMALL_TALK), rng, {})) for i in range(rng.randint(2, 6))]
-        for kind in rng.choices(_KINDS, k=facts_a_day):
-            teller = rng.randrange(2)
-            slots = _slots(rng) | {"a": people[teller], "b": people[1 - teller]}
-            start = len(said)
-            said += [Said(people[(teller + i) % 2], line.format(**slots)) for i, line in enumerate(kind.lines)]
-            for asked in kind.asked:
-                answers.setdefault(asked.format(**slots), []).extend(start + index for index in kind.tells)
-            said += [
-                Said(people[(teller + i) % 2], _filled(rng.choice(_SMALL_TALK), rng, {}))
-                for i in range(rng.randint(0, 4))
-            ]
-    return Conversation(name, said, [Question(text, tuple(places)) for text, places in answers.items()])
+class _Writer:
+    """One conversation while it is being written."""
 
+    def __init__(self, name: str, topics: Sequence[Topic], rng: random.Random) -> None:
+        self._name, self._topics, self._rng = name, topics, rng
+        self._people = rng.sample(NAMES, 2)
+        self._at = datetime(2025, rng.randint(1, 12), rng.randint(1, 28), rng.randint(7, 21), tzinfo=UTC)
+        self._said: list[Said] = []
+        self._asked: dict[tuple[str, Sort], list[int]] = {}
+        self._later: list[str] = []
 
-def _slots(rng: random.Random) -> dict[str, str]:
-    return {
-        "firm": rng.choice(FIRMS),
-        "place": rng.choice(PLACES),
-        "pet": rng.choice(PETS),
-        "beast": rng.choice(BEASTS),
-        "craft": rng.choice(CRAFTS),
-        "book": rng.choice(BOOKS),
-        "kin": rng.choice(KIN),
-        "dish": rng.choice(DISHES),
-        "ailment": rng.choice(AILMENTS),
-        "month": rng.choice(MONTHS),
-        "weekday": rng.choice(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]),
-        "day": f"{rng.randint(1, 28)}th",
-        "number": str(rng.randint(3, 40)),
-        "price": str(rng.randrange(600, 2400, 25)),
-    }
+    def conversation(self, sessions: int = 24, facts: int = 3) -> Conversation:
+        """About 600 messages, and 200 questions."""
+        for _ in range(sessions):
+            self._chat(self._rng.randint(2, 6))
+            for topic in self._rng.sample(self._topics, facts):
+                self._tell(topic)
+                self._chat(self._rng.randint(1, 5))
+            self._at += timedelta(days=self._rng.randint(3, 16), minutes=self._rng.randint(-200, 200))
+        return Conversation(self._name, self._said, self._questions())
 
+    def _tell(self, topic: Topic) -> None:
+        teller = self._rng.randrange(2)
+        slots = self._slots() | {"a": self._people[teller], "b": self._people[1 - teller]}
+        slots |= {name: self._rng.choice(values) for name, values in topic.slots.items()}
+        start = len(self._said)
+        for number, line in enumerate(topic.lines):
+            if not isinstance(line, str):
+                (line,) = self._rng.choices(line, (2, 1))
+            so = " {so}" if "{so}" not in line and self._rng.random() < 0.5 else ""
+            self._say((teller + number) % 2, self._filled(line + so, slots))
+        for ask in topic.asked:
+            sort = _SORTS[ask.sort]
+            places = [start + number for number in ask.told_in]
+            self._asked.setdefault((ask.text.format(**slots), sort), []).extend(places)
+            if sort == "single-hop" and self._rng.random() < 0.2:
+                swapped = ask.text.format(**(slots | {"a": slots["b"], "b": slots["a"]}))
+                self._asked.setdefault((swapped, "adversarial"), []).extend(places)
+        self._later += [self._filled(line, slots) for line in topic.later]
 
-def _filled(text: str, rng: random.Random, slots: dict[str, str]) -> str:
-    return text.format(**(_slots(rng) | slots))
+    def _chat(self, lines: int) -> None:
+        speaker = self._rng.randrange(2)
+        for _ in range(lines):
+            speaker = 1 - speaker
+            slots = self._slots() | {"a": self._people[1 - speaker], "b": self._people[1 - speaker]}
+            recalled = self._later and self._rng.random() < 0.3
+            self._say(speaker, self._rng.choice(self._later if recalled else _SMALL_TALK).format(**slots))
+
+    def _say(self, speaker: int, text: str) -> None:
+        self._said.append(Said(self._people[speaker], " ".join(text.split()), self._at))
+        self._at += timedelta(minutes=1)
+
+    def _questions(self, count: int = 200) -> list[Question]:
+        """Some whose evidence is not all over the conversation; a misleading one only if it has no answer."""
+        found = []
+        for (text, sort), places in self._asked.items():
+            if sort == "adversarial" and any((text, other) in self._asked for other in _ANSWERABLE):
+                continue
+            if sort == "single-hop" and len(places) > 1:
+                sort = "multi-hop"
+            if len(set(places)) <= 8:
+                found.append(Question(text, tuple(sorted(set(places))), sort))
+        return self._rng.sample(found, min(count, len(found)))
+
+    def _slots(self) -> dict[str, str]:
+        return {
+            "place": self._rng.choice(PLACES),
+            "kin": self._rng.choice(KIN),
+            "month": self._rng.choice(MONTHS),
+            "inmonth": MONTHS[self._at.month - 1],
+            "weekday": self._rng.choice(WEEKDAYS),
+        }
+
+    def _filled(self, line: str, slots: dict[str, str]) -> str:
+        around = {name: self._rng.choice(choices).format(**slots) for name, choices in _AROUND.items()}
+        return line.format(**(slots | around))
 
 
 if __name__ == "__main__":  # what it looks like
-    sample = next(conversations(1))
-    print(*(f"{each.speaker}: {each.text}" for each in sample.said[:40]), sep="\n")
-    print(*(f"? {each.text} {each.evidence}" for each in sample.questions[:20]), sep="\n")
+    sample = next(development())
+    print(*(f"{each.at:%d %b %H:%M} {each.speaker}: {each.text}" for each in sample.said[:60]), sep="\n")
+    print(*(f"? {each.text} {each.sort} {each.evidence}" for each in sample.questions[:60]), sep="\n")

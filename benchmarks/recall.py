@@ -3,7 +3,7 @@
     python benchmarks/recall.py [--sizes 100000 1000000] [--turns 10000] [--locomo locomo10.json]
 
 Grep in a store of many messages, time travel in a long session, and the share of the evidence that ten hits hold, over
-a generated conversation or the public LoCoMo file (https://github.com/snap-research/locomo), which is only read.
+generated conversations or the public LoCoMo file (https://github.com/snap-research/locomo), which is only read.
 """
 
 import argparse
@@ -15,11 +15,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from conversation import Conversation, Question, Said, conversations
+from conversation import Conversation, Question, Said, Sort, development, held_out
 
 from mnesis import CompactionConfig, Database, MnesisConfig, MnesisSession, StoreConfig, TextPart
 from mnesis.ids import new_id
@@ -33,6 +33,9 @@ from mnesis.store.turns import NewTurn
 AT_ONCE = 10_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WIDE = MnesisConfig(model_overrides={"context_limit": 2_000_000}, compaction=CompactionConfig(auto=False))
+
+HALVES = {"development": development, "held-out": held_out}
+"""The ranking is tuned with the first only; what it does with the second is what it can do."""
 
 
 # -- text --------------------------------------------------------------------------------------------------------
@@ -74,18 +77,20 @@ async def fill(session: MnesisSession, db: Database, count: int, writer: Writer)
         some = min(AT_ONCE, count - done)
         texts = [f"{writer.text()} {needle(done + index)}" for index in range(some)]
         start = done // 2
-        await db.write(lambda cx, texts=texts, start=start: _append(cx, session.id, texts, start))  # type: ignore[misc]
+        said = [(text, NOW) for text in texts]
+        await db.write(lambda cx, said=said, start=start: _append(cx, session.id, said, start))  # type: ignore[misc]
         done += some
         if done % 100_000 == 0 or done == count:
             print(f"  {done:>9,} messages, {(time.perf_counter() - begun) / done * 1e6:.0f} us each", file=sys.stderr)
 
 
-def _append(cx: Tx, session_id: str, texts: Sequence[str], first_turn: int) -> None:
-    for index in range(0, len(texts), 2):
+def _append(cx: Tx, session_id: str, said: Sequence[tuple[str, datetime]], first_turn: int) -> None:
+    for index in range(0, len(said), 2):
         turn, number = NewTurn(new_id("turn"), "offline/quote", True), first_turn + index // 2
-        turns.open_turn(cx, session_id, turn, number, 0, "", ContextBreakdown(), NOW)
+        at = said[index][1]
+        turns.open_turn(cx, session_id, turn, number, 0, "", ContextBreakdown(), at)
         roles: tuple[Role, Role] = ("user", "assistant")
-        for role, text in zip(roles, texts[index : index + 2], strict=False):
+        for role, (text, at) in zip(roles, said[index : index + 2], strict=False):
             message = NewMessage(
                 new_id("msg"),
                 role,
@@ -93,8 +98,8 @@ def _append(cx: Tx, session_id: str, texts: Sequence[str], first_turn: int) -> N
                 (new_id("part"),),
                 ((len(text) // 4, 0),),
             )
-            messages.append(cx, session_id, turn.id, number, message, NOW)
-        turns.finish_turn(cx, turn.id, TurnState.COMMITTED, NOW)
+            messages.append(cx, session_id, turn.id, number, message, at)
+        turns.finish_turn(cx, turn.id, TurnState.COMMITTED, at)
 
 
 # -- measuring ---------------------------------------------------------------------------------------------------
@@ -171,49 +176,73 @@ async def travel_times(turns_: int, folder: Path) -> Iterator[tuple[str, str, fl
 
 # -- evidence ----------------------------------------------------------------------------------------------------
 
+_SORTS: dict[int, Sort] = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
+
 
 def locomo(path: Path) -> Iterator[Conversation]:
     """The conversations of a LoCoMo file. A picture counts as its caption. Questions without evidence are left out."""
     for index, sample in enumerate(json.loads(path.read_text())):
         spoken: list[Said] = []
         places: dict[str, int] = {}
-        numbers = (int(key.split("_")[1]) for key in sample["conversation"] if key.count("_") == 1 and "session" in key)
+        talk = sample["conversation"]
+        numbers = (int(key.split("_")[1]) for key in talk if key.count("_") == 1 and "session" in key)
         for number in sorted(numbers):
-            for line in sample["conversation"][f"session_{number}"]:
+            at = datetime.strptime(talk[f"session_{number}_date_time"], "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
+            for line in talk[f"session_{number}"]:
                 places[line["dia_id"]] = len(spoken)
                 caption = f" [picture: {line['blip_caption']}]" if line.get("blip_caption") else ""
-                spoken.append(Said(line["speaker"], line["text"] + caption))
+                spoken.append(Said(line["speaker"], line["text"] + caption, at))
         asked = [
-            Question(qa["question"], tuple(sorted({places[id] for id in qa["evidence"] if id in places})))
+            Question(
+                qa["question"],
+                tuple(sorted({places[id] for id in qa["evidence"] if id in places})),
+                _SORTS[qa.get("category", 4)],
+            )
             for qa in sample["qa"]
-            if qa.get("category") != 5  # adversarial: there is no answer
         ]
         yield Conversation(
             sample.get("sample_id", f"locomo-{index}"), spoken, [each for each in asked if each.evidence]
         )
 
 
-async def evidence(given: Iterator[Conversation], folder: Path) -> tuple[int, float, float]:
-    """Questions, and the share of their evidence in ten hits, and in ten hits with two neighbours each side."""
-    alone, shown = [], []
+type Shares = dict[Sort, list[tuple[float, float]]]
+"""For each question, the share of its evidence in ten hits, and in ten hits with two neighbours each side."""
+
+
+async def evidence(given: Iterable[Conversation], folder: Path) -> Shares:
+    """The shares of some conversations, each in a store of its own."""
+    shares: Shares = {}
     for conversation in given:
         path = folder / f"{conversation.name}.db"
         async with MnesisSession.open(model="offline/quote", db_path=path, config=WIDE) as session:
-            said = [f"{each.speaker}: {each.text}" for each in conversation.said]
-            for asked, answered in itertools.zip_longest(said[::2], said[1::2], fillvalue=""):
-                await session.record(asked, answered)
+            pass
+        db = await Database.open(StoreConfig(db_path=path))
+        said = [(f"{each.speaker}: {each.text}", each.at) for each in conversation.said]
+        await db.write(lambda cx, id=session.id, said=said: _append(cx, id, said, 0))  # type: ignore[misc]
+        await db.close()
+        async with await MnesisSession.load(session.id, db_path=path) as session:
             place = {message.id: index for index, message in enumerate(await session.messages())}
             for question in conversation.questions:
                 hits = (await session.grep(question.text, limit=10)).matches
                 found = {place[hit.id] for hit in hits}
                 beside = {place[near.id] for hit in hits for near in (*hit.before, *hit.after)}
-                alone.append(_share(question, found))
-                shown.append(_share(question, found | beside))
-    return len(alone), statistics.mean(alone), statistics.mean(shown)
+                share = _share(question, found), _share(question, found | beside)
+                shares.setdefault(question.sort, []).append(share)
+    return shares
 
 
 def _share(question: Question, found: set[int]) -> float:
     return len(found & set(question.evidence)) / len(question.evidence)
+
+
+def _print_evidence(name: str, shares: Shares) -> None:
+    """A line for the questions that have an answer, and one for each sort of question."""
+    answerable = [share for sort, some in shares.items() if sort != "adversarial" for share in some]
+    for sort, some in [("all with an answer", answerable), *sorted(shares.items())]:
+        alone, shown = (statistics.mean(column) for column in zip(*some, strict=True))
+        print(
+            f"evidence, {name:14}{sort:20}{len(some):6,} questions{alone:8.1%} in ten hits{shown:8.1%} with neighbours"
+        )
 
 
 # -- the table ---------------------------------------------------------------------------------------------------
@@ -224,14 +253,15 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="*", default=[100_000, 1_000_000], help="messages in a store")
     parser.add_argument("--turns", type=int, default=10_000, help="turns of the session to travel in; 0 for none")
+    parser.add_argument("--evidence", nargs="*", choices=HALVES, default=list(HALVES), help="generated conversations")
     parser.add_argument("--locomo", type=Path, help="locomo10.json, where you have it")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for name, given in (("generated", conversations()), ("LoCoMo", locomo(asked.locomo) if asked.locomo else ())):
-            if given:
-                count, alone, shown = await evidence(iter(given), folder)
-                print(f"evidence, {name}, {count} questions: {alone:.1%} in ten hits, {shown:.1%} with two neighbours")
+        for name in asked.evidence:
+            _print_evidence(name, await evidence(HALVES[name](), folder))
+        if asked.locomo:
+            _print_evidence("LoCoMo", await evidence(locomo(asked.locomo), folder))
         print(f"{'':44}{'':18}{'p50 ms':>10}{'p95 ms':>10}")
         for size in asked.sizes:
             _print(await grep_times(size, folder))
