@@ -131,6 +131,21 @@ async def test_a_piece_of_a_word_is_found_where_no_word_matches():
         assert "thermostat" in await first(session, "RMOSTA")
 
 
+@pytest.mark.parametrize("length", [2_048, 2_049, 20_000])
+async def test_a_piece_from_the_middle_of_a_giant_word_is_found(length):
+    """As in a pasted certificate, or a picture in base 64."""
+    blob = "".join(f"{number:x}q" for number in range(length))[:length]
+    middle = blob[length // 2 : length // 2 + 50]
+    async with small() as session:
+        await session.record(f"the key is {blob} keep it", "ok")
+        await session.record("something else", "entirely")
+        key = (await session.messages())[0].id
+        for piece in (middle, middle[3:20], middle.upper(), blob[-1500:], blob[400:-9]):
+            assert await ids(session, piece) == [key], piece
+        assert await ids(session, f"{middle[:30]}[0-9a-f]", regex=True) == [key]
+        assert await ids(session, f"{middle}nowhere") == []
+
+
 WORDS = st.sampled_from(
     ["foo/bar", "x_y", "ÄÖü-ß", "日本語の本", "a.b.c", "deadbeef" * 12, "café", "cafe\u0301s", "1,234.5"]
 )

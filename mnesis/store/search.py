@@ -24,6 +24,8 @@ SUMMARIES = 1 << (SPAN_BITS - 1)
 _LONGEST = 64
 _OVERLAP = 32
 _ENDS = 1024
+_GIANT = "\ue000"
+"""Stands in the index for the middle of a word that is too long for it. No text has it as a word: it is no letter."""
 
 _RUN = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+")
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -45,7 +47,8 @@ def tokens_of(text: str) -> list[str]:
     """A text as it is indexed: its words in one case, and in scripts without spaces pairs of characters.
 
     Every character of such a run begins one token, so a phrase of pairs finds exactly the substrings. A word of more
-    than 64 characters is indexed in overlapping pieces, one of more than 2,048 by its two ends only.
+    than 64 characters is indexed in overlapping pieces, one of more than 2,048 by its two ends and a mark that there
+    is such a word.
     """
     found: list[str] = []
     for run in _RUN.findall(text.casefold()):
@@ -60,11 +63,12 @@ def tokens_of(text: str) -> list[str]:
 
 def _pieces_of(run: str) -> list[str]:
     ends = [run] if len(run) <= 2 * _ENDS else [run[:_ENDS], run[-_ENDS:]]
-    return [end[at : at + _LONGEST] for end in ends for at in range(0, max(1, len(end) - _OVERLAP), _OVERLAP)]
+    pieces = [end[at : at + _LONGEST] for end in ends for at in range(0, max(1, len(end) - _OVERLAP), _OVERLAP)]
+    return pieces if len(ends) == 1 else [*pieces, _GIANT]
 
 
 def _words(tokens: Iterable[str]) -> set[str]:
-    return {token for token in tokens if token.isascii() or not _IS_UNSPACED.match(token)}
+    return {token for token in tokens if token.isascii() or not (token == _GIANT or _IS_UNSPACED.match(token))}
 
 
 def add_message(cx: sqlite3.Connection, session_id: str, seq: int, texts: Iterable[str]) -> None:
@@ -197,7 +201,8 @@ def _piece(cx: sqlite3.Connection, text: str, run: re.Match[str]) -> str | None:
     rows = cx.execute("SELECT word FROM search_word WHERE word LIKE ? LIMIT ?", (pattern, _MANY_WORDS + 1)).fetchall()
     if len(rows) > _MANY_WORDS:
         return None
-    return "(" + " OR ".join(f'"{word}"' for (word,) in rows) + ")" if rows else ""
+    found = [word for (word,) in rows] if starts or ends else [*(word for (word,) in rows), _GIANT]
+    return "(" + " OR ".join(f'"{word}"' for word in found) + ")" if found else ""
 
 
 # -- reading -----------------------------------------------------------------------------------------------------
