@@ -4,6 +4,7 @@ import asyncio
 import re
 import sqlite3
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -61,6 +62,91 @@ async def test_what_stands_beside_the_words_of_a_question_is_found_too():
             "Sunbeam" in match.snippet for match in (await session.grep("adoption agency choose", limit=3)).matches
         )
         assert len(await ids(session, "adoption")) == 1  # a single word is not a question
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("which colour did we choose", "The color will be teal."),
+        ("how do we organize the theater", "We organised it with the theatre people."),
+        ("who broke the window", "Max says that he will break no windows again."),
+        ("what did we hear about the mice", "I heard a mouse last night."),
+        ("what does the new apartment cost", "The price of the flat is 900."),
+        ("which pets does Ann have", "Ann feeds her cat twice a day."),
+    ],
+)
+async def test_other_spellings_and_everyday_words_for_the_same_count(question, answer):
+    async with small() as session:
+        for number in range(6):
+            await session.record(f"Note {number} on the roadmap of the quarter.", "Noted, the roadmap is there.")
+        await session.record(answer, "I see.")
+        await session.record("Who is in the office on Monday?", "Nobody.")
+        assert await first(session, question) == answer
+
+
+async def test_the_word_itself_weighs_more_than_one_for_the_same():
+    async with small() as session:
+        await session.record("The apartment in Ghent is small.", "ok")
+        await session.record("The flat in Ghent is small.", "ok")
+        assert "apartment" in await first(session, "apartment in Ghent")
+        assert "flat" in await first(session, "flat in Ghent")
+
+
+async def test_an_answer_stands_above_the_same_question_asked_before():
+    async with small() as session:
+        await session.record("Our deploy deadline is the 3rd.", "Noted, thank you very much.")
+        await session.record("By the way, how was lunch today?", "Good.")
+        await session.record("When is our deploy deadline?", "I do not remember that, sorry.")
+        assert "the 3rd" in await first(session, "When is our deploy deadline?")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("When did the parcel arrive?", "The parcel did arrive on Tuesday, downstairs."),
+        ("How many parcels did arrive?", "Parcels did arrive, seven in all."),
+    ],
+)
+async def test_what_looks_like_an_answer_stands_above_what_does_not(question, answer):
+    async with small() as session:
+        await session.record(answer, "Fine with me, thanks.")
+        await session.record("Something else entirely.", "Yes, that as well.")
+        await session.record("The parcels did arrive, the parcel as well, downstairs.", "Fine with me, thanks.")
+        assert await first(session, question) == answer
+
+
+async def test_what_the_speaker_of_the_question_said_stands_above_what_others_said():
+    async with small() as session:
+        for speaker in ("Ann", "Bob", "Cleo"):
+            await session.record(f"{speaker}: I painted the kitchen, as Ann, Bob and Cleo know.", "Fine.")
+        for speaker in ("Ann", "Bob", "Cleo"):
+            assert (await first(session, f"What did {speaker} paint?")).startswith(speaker)
+        await session.record("blue paint for the shed", "blue paint for the shed")
+        for role in ("user", "assistant"):
+            (match,) = (await session.grep(f"blue paint of the shed by the {role}", limit=1)).matches
+            assert match.role == role
+
+
+async def test_what_was_said_in_the_month_of_the_question_stands_above():
+    now = datetime(2023, 8, 15, tzinfo=UTC)
+    async with small(clock=lambda: now) as session:
+        await session.record("We went camping by the lake.", "Nice, camping is fun.")
+        now = datetime(2025, 5, 15, tzinfo=UTC)
+        await session.record("Something else.", "Yes.")
+        await session.record("We went camping by the lake.", "Nice, camping is fun.")
+        turns = {"": 2, " in August 2023": 0, " last August": 0, " in 2023": 0, " on August 3rd, 2023": 0, " in May": 2}
+        for when, turn in turns.items():
+            match = (await session.grep(f"Where did we go camping{when}?")).matches[0]
+            assert (match.turn, match.role) == (turn, "user"), when
+
+
+async def test_hits_do_not_crowd_around_one_place():
+    async with small() as session:
+        await session.record("The walrus, yes, the walrus by the sea.", "What a day.")
+        for _ in range(4):
+            await session.record("Small talk of no use.", "More of the same.")
+        await session.record("There is a walrus by the sea.", "There is a walrus by the sea.")
+        assert {match.turn for match in (await session.grep("walrus sea", limit=2)).matches} == {0, 5}
 
 
 async def test_quoted_words_stand_together():

@@ -219,13 +219,14 @@ class PartText:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A message or a summary, as it is searched. `place` is its place in the session's span."""
+    """A message or a summary, as it is searched. `place` is its place in the session's span, `month` when: 202512."""
 
     place: int
     id: str
     role: str
     turn: int
     partial: bool
+    month: int
     parts: tuple[PartText, ...]
 
     @property
@@ -234,7 +235,11 @@ class Document:
         return "\n".join(part.text for part in self.parts)
 
 
-_COLUMNS = "m.seq, m.id, m.role, m.turn, m.partial, p.id, p.type, p.text, p.data"
+_MONTH = "CAST(coalesce(strftime('%Y%m', created_at / 1000000, 'unixepoch'), 0) AS INTEGER)"
+_COLUMNS = (
+    f"m.seq, m.id, m.role, m.turn, m.partial, {_MONTH.replace('created', 'm.created')}, p.id, p.type, p.text, p.data"
+)
+_SUMMARY = f"rowid + {SUMMARIES}, id, 'summary', last_turn, 0, {_MONTH}, id, 'summary', text, NULL"
 
 
 def read(cx: sqlite3.Connection, session_id: str, places: Iterable[int]) -> dict[int, Document]:
@@ -246,9 +251,8 @@ def read(cx: sqlite3.Connection, session_id: str, places: Iterable[int]) -> dict
         (wanted, session_id),
     )
     summaries = cx.execute(
-        "SELECT s.rowid + ?, s.id, 'summary', s.last_turn, 0, s.id, 'summary', s.text, NULL FROM json_each(?) k "
-        "CROSS JOIN summary s ON s.rowid = k.value - ? WHERE s.session_id = ?",
-        (SUMMARIES, wanted, SUMMARIES, session_id),
+        f"SELECT {_SUMMARY} FROM summary WHERE rowid IN (SELECT value - ? FROM json_each(?)) AND session_id = ?",
+        (SUMMARIES, wanted, session_id),
     )
     return {document.place: document for rows in (rows, summaries) for document in _documents(rows)}
 
@@ -257,9 +261,8 @@ def scan(cx: sqlite3.Connection, session_id: str, span: Span, limit: int, role: 
     """The newest documents of a span, at most `limit` of them, newest first."""
     if span.first >= SUMMARIES:
         rows = cx.execute(
-            "SELECT rowid + ?, id, 'summary', last_turn, 0, id, 'summary', text, NULL FROM summary "
-            "WHERE session_id = ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?",
-            (SUMMARIES, session_id, span.last - SUMMARIES, limit),
+            f"SELECT {_SUMMARY} FROM summary WHERE session_id = ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?",
+            (session_id, span.last - SUMMARIES, limit),
         )
     else:
         rows = cx.execute(
@@ -272,6 +275,6 @@ def scan(cx: sqlite3.Connection, session_id: str, span: Span, limit: int, role: 
 
 
 def _documents(rows: Iterable[Sequence[Any]]) -> Iterator[Document]:
-    for (place, id, role, turn, partial), group in groupby(rows, key=lambda row: tuple(row[:5])):
-        parts = tuple(PartText(row[5], row[6], searchable(*row[6:])) for row in group if row[5] is not None)
-        yield Document(place, id, role, turn, bool(partial), parts)
+    for (place, id, role, turn, partial, month), group in groupby(rows, key=lambda row: tuple(row[:6])):
+        parts = tuple(PartText(row[6], row[7], searchable(*row[7:])) for row in group if row[6] is not None)
+        yield Document(place, id, role, turn, bool(partial), month, parts)
