@@ -298,6 +298,81 @@ async def test_turns_go_on_while_a_regular_expression_is_hard_at_work():
         await hard
 
 
+# -- what matched ------------------------------------------------------------------------------------------------
+
+
+def marked(match) -> str:
+    pieces, at = [], 0
+    for start, end in match.spans:
+        pieces += [match.snippet[at:start], "«", match.snippet[start:end], "»"]
+        at = end
+    return "".join([*pieces, match.snippet[at:]])
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "regex", "shown"),
+    [
+        ("The gates were green.", "which gate was green?", False, "The «gates» were «green»."),
+        ("We went home  and\n bought milk.", "buy where go", False, "We «went» home and «bought» milk."),
+        ("The colour of the sofa", "color", False, "The «colour» of the sofa"),
+        ("It is in the flat.", "the apartment key", False, "It is in the «flat»."),
+        ("a deploy\ndeadline, deploy", '"deploy deadline"', False, "a «deploy» «deadline», «deploy»"),
+        ("a Deploy Deadline here", '"deploy deadline"', False, "a «Deploy Deadline» here"),
+        ("see src/a.py and src/a.py", "src/a.py", False, "see «src/a.py» and «src/a.py»"),
+        ("STRASSE, Straße", "traß", False, "S«TRASS»E, S«traß»e"),
+        ("reconfigured", "config", False, "re«config»ured"),
+        ("我们的截止日期是五月。", "截止日期", False, "我们的«截止日期»是五月。"),
+        ("截止,日期，是五月。", "截止 日期", False, "«截止»,«日期»，是五月。"),
+        ("build 12 and build  7", r"build\s+\d+", True, "«build 12» and «build 7»"),
+        ("nothing of it", r"x*", True, "nothing of it"),
+        ("x " * 400 + "the needle is here" + " y" * 400, "needle", False, "«needle»"),
+        ("z" * 400 + "\n\n \t" + "the needle", r"\s+the needle", True, "«the needle»"),
+    ],
+)
+async def test_a_hit_says_what_matched_in_its_snippet(text, pattern, regex, shown):
+    async with small() as session:
+        await session.record(text, "ok")
+        match = (await session.grep(pattern, regex=regex)).matches[-1 if regex else 0]
+        assert shown in marked(match)
+        assert marked(match).count("«") == shown.count("«")
+
+
+@given(
+    st.text("ab ß\n截", min_size=1, max_size=600).filter(str.strip),
+    st.text("ab ß截", min_size=1, max_size=5).filter(str.strip),
+    st.booleans(),
+)
+def test_spans_are_in_order_inside_the_snippet_and_hold_the_pattern(text, pattern, regex):
+    async def run():
+        async with small() as session:
+            await session.record(text, "z")
+            for match in (await session.grep(re.escape(pattern) if regex else pattern, regex=regex)).matches:
+                edges = [edge for span in match.spans for edge in span]
+                assert edges == sorted(edges)
+                assert all(start < end <= len(match.snippet) for start, end in match.spans)
+                if regex and len(match.spans) == 1:
+                    (start, end), *_ = match.spans
+                    assert match.snippet[start:end] == " ".join(pattern.split())
+
+    asyncio.run(run())
+
+
+async def test_what_only_stands_beside_the_words_has_nothing_marked():
+    async with small() as session:
+        await session.record("Which agency did you choose for the adoption?", "Sunbeam, they were kind.")
+        found = (await session.grep("adoption agency choose")).matches
+        assert {match.role: bool(match.spans) for match in found} == {"user": True, "assistant": False}
+
+
+async def test_marking_more_of_a_hostile_expression_does_not_hold_up_a_search():
+    async with small() as session:
+        await session.record("b! " + "a" * 5000 + "!", "ok")
+        begun = time.monotonic()
+        (match,) = (await session.grep(r"b!|(a|aa)+$", regex=True)).matches
+        assert match.spans == ((0, 2),)
+        assert time.monotonic() - begun < 2
+
+
 # -- what a hit says ---------------------------------------------------------------------------------------------
 
 

@@ -27,8 +27,9 @@ class GrepMatch(Value):
     """One hit. `id` names the message, or the part where it is in a tool call, a file or reasoning, or the summary.
 
     `covered_by` is the summary that stands for it in the current window; `None` where it stands there itself, or, being
-    `partial`, nowhere. `before` and `after` are the messages beside it, at most two each. `score` orders the hits of a
-    search by words; it is 0 in other searches, where the newest comes first.
+    `partial`, nowhere. `spans` are what matched in `snippet`, start and end in characters, in order: none where it only
+    stands beside what a question asks. `before` and `after` are the messages beside it, at most two each. `score`
+    orders the hits of a search by words; it is 0 in other searches, where the newest comes first.
     """
 
     id: str
@@ -38,6 +39,7 @@ class GrepMatch(Value):
     snippet: str
     covered_by: str | None
     message_id: str | None
+    spans: tuple[tuple[int, int], ...] = ()
     partial: bool = False
     score: float = 0.0
     before: tuple[Neighbour, ...] = ()

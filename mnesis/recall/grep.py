@@ -10,11 +10,11 @@ from typing import Any, Literal
 import regex
 
 from mnesis.errors import InputError, NotFound, describe_value
-from mnesis.llm.extract import terms_of, words
 from mnesis.models.recall import GrepMatch, GrepResult, MatchKind, Neighbour
 from mnesis.recall import cursor as cursors
 from mnesis.recall.query import Query, compiled, literal_of, literals_of, query_of
 from mnesis.recall.ranking import SUMMARY_WEIGHT, ranked
+from mnesis.recall.snippet import Snippet, Spans, densest, occurrences, snippet
 from mnesis.store import Database, Tx, search, summaries
 from mnesis.store.search import SUMMARIES, Document, Span
 
@@ -25,6 +25,7 @@ _NEIGHBOUR = 160
 _BATCH = 200
 _SECONDS = 2.0
 _SECONDS_EACH = 0.5
+_SECONDS_EXTRA = 0.02
 
 type Role = Literal["user", "assistant", "tool", "summary"]
 type Mode = Literal["words", "substring", "regex"]
@@ -70,10 +71,11 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
+    """A document, the part of it to show, and where in that what was looked for is."""
+
     document: Document
     part: int
-    start: int
-    end: int
+    spans: Spans = ()
     score: float = 0.0
 
 
@@ -167,39 +169,29 @@ def _ranked(cx: Tx, ask: _Ask, place: _Place) -> _Page:
 
 
 def _word_hit(document: Document, query: Query, score: float) -> _Hit:
-    """The place in a document where most of the query's words stand together."""
-    wanted = {stem for term in query.terms for stem in term.stems}
-    best = (0, 0, 0, 0)
-    for index, part in enumerate(document.parts):
-        found = [(at, stem) for at, stem in _stems_at(part.text) if stem in wanted]
-        for start, _ in found:
-            near = {stem for at, stem in found if start <= at < start + _SNIPPET // 2}
-            best = max(best, (len(near), -index, -start, start))
+    """The place in a document where a phrase of the query stands, or else most of its words together."""
     for text in query.phrases:
         for index, part in enumerate(document.parts):
-            if (at := part.text.casefold().find(text.casefold())) >= 0:
-                return _Hit(document, index, at, at + len(text), score)
-    return _Hit(document, -best[1], best[3], best[3], score)
-
-
-def _stems_at(text: str) -> Iterator[tuple[int, str]]:
-    at = 0
-    for word in words(text[:20_000]):
-        at = text.index(word, at)
-        yield from ((at, stem) for stem in terms_of(word))
-        at += len(word)
+            if spans := occurrences(part.text, text, _SNIPPET):
+                return _Hit(document, index, spans, score)
+    best, hit = 0, _Hit(document, 0, (), score)
+    for index, part in enumerate(document.parts):
+        held, spans = densest(part.text, query, _SNIPPET // 2)
+        if held > best:
+            best, hit = held, _Hit(document, index, spans, score)
+    return hit
 
 
 # -- by substring, by regular expression -------------------------------------------------------------------------
 
 
 def _substring_finder(pattern: str) -> Finder:
-    text = (literal_of(pattern) or pattern.strip()).casefold()
+    text = literal_of(pattern) or pattern.strip()
 
     def find(document: Document) -> _Hit | None:
         for index, part in enumerate(document.parts):
-            if (at := part.text.casefold().find(text)) >= 0:
-                return _Hit(document, index, at, at + len(text))
+            if spans := occurrences(part.text, text, _SNIPPET):
+                return _Hit(document, index, spans)
         return None
 
     return find
@@ -211,10 +203,22 @@ def _regex_finder(pattern: "regex.Pattern[str]") -> Finder:
     def find(document: Document) -> _Hit | None:
         for index, part in enumerate(document.parts):
             if found := pattern.search(part.text, timeout=_SECONDS_EACH, concurrent=True):
-                return _Hit(document, index, *found.span())
+                return _Hit(document, index, (found.span(), *_further(pattern, part.text, found.span())))
         return None
 
     return find
+
+
+def _further(pattern: "regex.Pattern[str]", text: str, first: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """What else matches beside the first match, as far as that is found at once: it is only shown."""
+    try:
+        for found in pattern.finditer(text, pos=first[1], timeout=_SECONDS_EXTRA, concurrent=True):
+            if found.start() > first[0] + _SNIPPET:
+                return
+            if found[0]:
+                yield found.span()
+    except TimeoutError:
+        return
 
 
 async def _scanned(db: Database, ask: _Ask, place: _Place, find: Finder) -> _Page:
@@ -309,15 +313,16 @@ def _shown(hit: _Hit, covered_by: str | None, beside: dict[int, Document]) -> Gr
     document = hit.document
     part = document.parts[hit.part] if document.parts else None
     kind = _KINDS.get(part.type, "message") if part else "message"
+    shown = snippet(part.text, hit.spans, _SNIPPET) if part else Snippet("")
     at = document.place
 
     def neighbours(places: range) -> tuple[Neighbour, ...]:
         if kind == "summary":
             return ()
-        shown = (beside[place] for place in places if place in beside)
+        near = (beside[place] for place in places if place in beside)
         return tuple(
-            Neighbour(id=each.id, role=each.role, turn=each.turn, text=_excerpt(each.text, 0, 0, _NEIGHBOUR))
-            for each in shown
+            Neighbour(id=each.id, role=each.role, turn=each.turn, text=snippet(each.text, (), _NEIGHBOUR).text)
+            for each in near
         )
 
     return GrepMatch(
@@ -325,7 +330,8 @@ def _shown(hit: _Hit, covered_by: str | None, beside: dict[int, Document]) -> Gr
         kind=kind,
         turn=document.turn,
         role=document.role,
-        snippet=_excerpt(part.text, hit.start, hit.end, _SNIPPET) if part else "",
+        snippet=shown.text,
+        spans=shown.spans,
         covered_by=covered_by,
         message_id=None if kind == "summary" else document.id,
         partial=document.partial,
@@ -333,11 +339,3 @@ def _shown(hit: _Hit, covered_by: str | None, beside: dict[int, Document]) -> Gr
         before=neighbours(range(at - _BESIDE, at)),
         after=neighbours(range(at + 1, at + _BESIDE + 1)),
     )
-
-
-def _excerpt(text: str, start: int, end: int, length: int) -> str:
-    """One line of a text around a place in it."""
-    before = max(0, start - max(0, length - min(end - start, length)) // 3)
-    cut = text[before : before + length]
-    shown = " ".join(cut.split())
-    return f"{'…' if before else ''}{shown}{'…' if before + length < len(text) else ''}"

@@ -48,9 +48,7 @@ def _grep(state: State, options: argparse.Namespace) -> Output:
     given = {"--summary": options.summary, "--role": options.role, "-n": options.n, "-s": options.session}
     line = _line("grep", pattern, given | {"--cursor": found.next_cursor}, ["--regex"] * options.regex)
     more = line if found.next_cursor else None
-    return Output(
-        grep_html(found, pattern, more, is_regex=options.regex), grep_text(found, pattern, more, is_regex=options.regex)
-    )
+    return Output(grep_html(found, more), grep_text(found, more))
 
 
 @command(

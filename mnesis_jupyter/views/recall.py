@@ -1,9 +1,7 @@
 """What recall finds and brings back: hits, originals, what an id is, how it came where it is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
-
-import regex
 
 from mnesis.models.recall import Description, Expansion, GrepMatch, GrepResult, Lineage, Neighbour, VerifyReport
 from mnesis_jupyter.html import Html, escape, visible
@@ -25,8 +23,6 @@ from mnesis_jupyter.views.reply import code_html, notice_html, notice_text
 from mnesis_jupyter.views.summaries import certificate_html
 from mnesis_jupyter.views.texts import texts_html
 
-type Spans = Sequence[tuple[int, int]]
-
 _MARKED = "background-color:#bf870059;border-radius:2px"
 _BESIDE = f"{SMALL};padding-left:24px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
 
@@ -34,43 +30,40 @@ _BESIDE = f"{SMALL};padding-left:24px;white-space:nowrap;overflow:hidden;text-ov
 # ---------------------------------------------------------------------------------------------------------------- hits
 
 
-def grep_html(found: GrepResult, pattern: str, more: str | None = None, *, is_regex: bool = False) -> Html:
-    """The hits, grouped by the summary that covers them now, the match marked, each between its neighbours.
+def grep_html(found: GrepResult, more: str | None = None) -> Html:
+    """The hits, grouped by the summary that covers them now, what matched marked, each between its neighbours.
 
     `more` is the command that shows the next page.
     """
-    mark = _marker(pattern, is_regex)
     groups = (
         f'<div style="{RULE};padding:6px 0 2px 0"><strong>{escape(_group(summary))}</strong></div>'
-        + "".join(_hit_html(hit, mark) for hit in hits)
+        + "".join(_hit_html(hit) for hit in hits)
         for summary, hits in found.by_summary().items()
     )
     return root_html(
-        title_html(f"grep <bdi>{escape(pattern)}</bdi>", _hits(found)),
+        title_html(f"grep <bdi>{escape(found.pattern)}</bdi>", _hits(found)),
         *groups,
         *(f'<div style="{SMALL};padding-top:4px">{code_html(line)}</div>' for line in _after(found, more)),
     )
 
 
-def grep_text(found: GrepResult, pattern: str, more: str | None = None, *, is_regex: bool = False) -> str:
+def grep_text(found: GrepResult, more: str | None = None) -> str:
     """The same as text; the match stands between « and »."""
-    mark = _marker(pattern, is_regex)
-    lines = [f"grep {visible(pattern)} · {_hits(found)}"]
+    lines = [f"grep {visible(found.pattern)} · {_hits(found)}"]
     for summary, hits in found.by_summary().items():
         lines += ["", _group(summary)]
         for hit in hits:
             lines.append(f"  {_hit_facts(hit)}")
             lines += [f"      {_neighbour_text(each)}" for each in hit.before]
-            lines.append(f"    > {''.join(f'«{piece}»' if on else piece for piece, on in _pieces(hit.snippet, mark))}")
+            lines.append(f"    > {''.join(f'«{piece}»' if on else piece for piece, on in _pieces(hit))}")
             lines += [f"      {_neighbour_text(each)}" for each in hit.after]
     return "\n".join([*lines, *_after(found, more)])
 
 
-def _hit_html(hit: GrepMatch, mark: Callable[[str], Spans]) -> str:
+def _hit_html(hit: GrepMatch) -> str:
     look = look_of(hit.role)
     snippet = "".join(
-        f'<strong style="{_MARKED}">{escape(piece)}</strong>' if on else escape(piece)
-        for piece, on in _pieces(hit.snippet, mark)
+        f'<strong style="{_MARKED}">{escape(piece)}</strong>' if on else escape(piece) for piece, on in _pieces(hit)
     )
     before, after = (
         "".join(f'<div style="{_BESIDE}">{escape(_neighbour_text(each))}</div>' for each in side)
@@ -111,49 +104,12 @@ def _after(found: GrepResult, more: str | None) -> Iterator[str]:
         yield f"More: `{visible(more)}`"
 
 
-def _marker(pattern: str, is_regex: bool) -> Callable[[str], Spans]:
-    """Finds what to mark in a snippet: the matches of an expression, the pattern itself, or forms of its words."""
-    if is_regex:
-        return lambda snippet: _regex_spans(pattern, snippet)
-    literal, asked = pattern.strip().strip('"').casefold(), _words(pattern)
-    told = [word for word in asked if len(word) > 3] or asked
-
-    def mark(snippet: str) -> Spans:
-        if (at := snippet.casefold().find(literal)) >= 0 and len(snippet) == len(snippet.casefold()):
-            return [(at, at + len(literal))]
-        return [
-            word.span() for word in _WORD.finditer(snippet) if any(_is_form(word[0].casefold(), each) for each in told)
-        ]
-
-    return mark
-
-
-_WORD = regex.compile(r"\w+")
-
-
-def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
-
-
-def _is_form(word: str, of: str) -> bool:
-    """Whether two words begin alike, but for an ending."""
-    stem = max(4, min(len(word), len(of)) - 2)
-    return word == of or (abs(len(word) - len(of)) <= 4 and len(word[:stem]) == stem and word[:stem] == of[:stem])
-
-
-def _regex_spans(pattern: str, snippet: str) -> Spans:
-    try:
-        return [found.span() for found in regex.finditer(pattern, snippet, timeout=0.05) if found[0]]
-    except (TimeoutError, regex.error):
-        return []
-
-
-def _pieces(text: str, mark: Callable[[str], Spans]) -> Iterator[tuple[str, bool]]:
-    """A text in pieces, and whether each is to be marked."""
-    edges = [0, *(edge for span in mark(text) for edge in span), len(text)]
+def _pieces(hit: GrepMatch) -> Iterator[tuple[str, bool]]:
+    """A snippet in pieces, and whether each is what matched."""
+    edges = [0, *(edge for span in hit.spans for edge in span), len(hit.snippet)]
     for number, (start, end) in enumerate(pairwise(edges)):
         if end > start:
-            yield visible(text[start:end]), number % 2 == 1
+            yield visible(hit.snippet[start:end]), number % 2 == 1
 
 
 # ----------------------------------------------------------------------------------------------------------- originals
