@@ -298,6 +298,26 @@ async def test_turns_go_on_while_a_regular_expression_is_hard_at_work():
         await hard
 
 
+@pytest.mark.parametrize("pattern", [r"^(a|aa)+$", r"(a+)+$", r"(a*)*b", r"(.*a){20}z", r"(a|b|ab)*c"])
+async def test_turns_of_another_session_go_on_at_their_speed_beside_a_hostile_regular_expression(pattern, store_path):
+    """All of ten turns but one: a turn takes milliseconds, what would wait for the search takes half a second."""
+    async with small(store_path) as hostile, small(store_path) as other:
+        for _ in range(3):
+            await hostile.record("ab" * 40 + "a" * 4000 + "!", "ok")
+        hard = asyncio.create_task(hostile.grep(pattern, regex=True))
+        await asyncio.sleep(0.05)
+        taken = []
+        for number in range(10):
+            begun = time.monotonic()
+            await other.record(f"short {number}", "turn")
+            assert (await other.grep(f'"short {number}"')).matches
+            taken.append(time.monotonic() - begun)
+        begun = time.monotonic()
+        await hard
+        assert time.monotonic() - begun < 4
+        assert sorted(taken)[-2] < 0.4
+
+
 # -- what matched ------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Compaction and recall by `%mnesis`, in a real IPython shell."""
 
 import re
+import time
 
 import pytest
 from notebook_shell import opened
@@ -207,6 +208,11 @@ UNKNOWN = "sum_01ARZ3NDEKTSV4RRFFQ69G5FAV"
         ("describe", InputError, "required: ID"),
         ("expand {message} --tokens 3", InputError, "at least 128"),
         ("expand {message} --cursor xyz", InputError, "is no cursor"),
+        ("expand {message} --cursor {cursor}", InputError, "cursor"),
+        ("grep needle --regex --cursor {cursor}", InputError, "another question"),
+        ("grep needle --cursor nonsense", InputError, "is no cursor"),
+        ("grep x --summary nonsense", NotFound, "nonsense"),
+        ("why {turn}", InputError, "does not name"),
         ("grep other --cursor {cursor}", InputError, "another question"),
         ("grep", InputError, "required: PATTERN"),
         ("grep --regex '('", InputError, "("),
@@ -222,7 +228,8 @@ UNKNOWN = "sum_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 )
 def test_a_mistake_fails_the_cell_with_one_line_that_says_what_to_do(line, error, told, tour):
     cursor = more(tour("%mnesis grep needle -n 1").text).split()[-1]
-    line = line.replace("{message}", _first_message()).replace("{cursor}", cursor)
+    turn = f"turn_{_first_message().partition('_')[2]}"
+    line = line.replace("{message}", _first_message()).replace("{cursor}", cursor).replace("{turn}", turn)
     ran = tour.run(f"%mnesis {line}")
     assert isinstance(ran.error, error), ran.stdout
     lines = shown(ran).strip().splitlines()
@@ -232,9 +239,34 @@ def test_a_mistake_fails_the_cell_with_one_line_that_says_what_to_do(line, error
 
 @pytest.mark.parametrize("command", ["expand", "describe", "why", "grep x --summary"])
 def test_an_id_of_another_session_is_not_found(command, tour):
-    summary = ids("summary")
+    theirs = [ids("summary")] if "grep" in command else [ids("summary"), ids("message")]
     begin("other")
-    assert isinstance(tour.run(f"%mnesis {command} {summary}").error, NotFound)
+    for id in theirs:
+        ran = tour.run(f"%mnesis {command} {id}")
+        assert isinstance(ran.error, NotFound)
+        assert id in shown(ran)
+
+
+def test_a_cursor_of_another_session_is_refused(tour):
+    cursor = more(tour("%mnesis grep needle -n 1").text).split()[-1]
+    begin("other")
+    assert isinstance(tour.run(f"%mnesis grep needle --cursor {cursor}").error, InputError)
+
+
+def test_turns_of_another_session_are_not_there_to_compare(tour):
+    begin("other")
+    assert isinstance(tour.run("%mnesis diff 0 1").error, NotFound)
+
+
+def test_a_hostile_regular_expression_ends_in_time_and_says_what_it_passed_over(tour):
+    say(tour, "a" * 4_000 + "!")
+    begun = time.monotonic()
+    ran = tour("%mnesis grep --regex '^(a|aa)+$'")
+    assert time.monotonic() - begun < 10
+    message = frames.messages("tour")["message_id"].iloc[-2]
+    assert f"Passed over, as the expression took too long on them: {message}" in ran.text
+    assert "Passed over" in look(ran.html).text
+    assert "hit" in tour("%mnesis grep needle").text
 
 
 NEEDS_A_SESSION = [
