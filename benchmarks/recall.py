@@ -11,12 +11,15 @@ import asyncio
 import itertools
 import json
 import random
+import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from conversation import Conversation, Question, Said, Sort, development, held_out
@@ -26,7 +29,7 @@ from mnesis.ids import new_id
 from mnesis.llm.extract import STOP_WORDS
 from mnesis.models.context import ContextBreakdown
 from mnesis.models.message import Role, TurnState
-from mnesis.store import Tx, messages, turns
+from mnesis.store import Tx, messages, search, turns
 from mnesis.store.messages import NewMessage
 from mnesis.store.turns import NewTurn
 
@@ -36,18 +39,28 @@ WIDE = MnesisConfig(model_overrides={"context_limit": 2_000_000}, compaction=Com
 
 HALVES = {"development": development, "held-out": held_out}
 """The ranking is tuned with the first only; what it does with the second is what it can do."""
+EVERYDAY = """
+    home house flat live move job work company manager money buy cost film music photo book art concert car bike trip
+    hotel city country doctor ill hurt medicine kid mother father husband brother family friend dog cat food dinner cook
+    restaurant school class teacher exam study gift party wedding birthday sport game win race hobby piano team start
+    repair error fail remove build big small fast best happy sad angry afraid hard problem idea answer choose help
+    shop road beach forest mountain phone computer letter password meeting deadline garden river winter paper end
+    clothes kitchen
+""".split()
 
 
 # -- text --------------------------------------------------------------------------------------------------------
 
 
 class Writer:
-    """Text whose words are as unevenly frequent as those of English: Zipf's law, stop words in the first ranks."""
+    """Text whose words are as unevenly frequent as those of English: Zipf's law, stop words in the first ranks, then
+    everyday words, for many of which a search tries others, too.
+    """
 
     def __init__(self, seed: int = 1, words: int = 60_000) -> None:
         self._rng = random.Random(seed)
         syllables = [c + v for c in "bcdfgklmnprstvz" for v in "aeiou"]
-        made: dict[str, None] = dict.fromkeys(sorted(STOP_WORDS)[:150])
+        made: dict[str, None] = dict.fromkeys([*sorted(STOP_WORDS)[:150], *EVERYDAY])
         while len(made) < words:
             made["".join(self._rng.choices(syllables, k=self._rng.randint(2, 4))) + self._rng.choice("nrsl")] = None
         self.words = list(made)
@@ -125,53 +138,128 @@ def questions(writer: Writer, rng: random.Random, count: int) -> list[str]:
     return asked
 
 
-async def grep_times(size: int, folder: Path) -> Iterator[tuple[str, str, float, float]]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What took how long, in milliseconds. `floor` is the p50 of the same by a bare FTS5 query on the same store."""
+
+    where: str
+    what: str
+    p50: float
+    p95: float
+    floor: float | None = None
+
+    def __str__(self) -> str:
+        least = f"{self.floor:12.1f}{self.p50 / self.floor:8.1f}x" if self.floor else ""
+        return f"{self.where:44}{self.what:18}{self.p50:10.1f}{self.p95:10.1f}{least}"
+
+
+class Floor:
+    """The index asked by itself, on a connection of its own: no ranking of ours, no snippets, no neighbours."""
+
+    def __init__(self, path: Path) -> None:
+        self._cx = sqlite3.connect(path)
+
+    def p50(self, words: Sequence[str], order: str) -> float:
+        """Of the twenty best documents of the whole store for each of these patterns."""
+        taken = []
+        for pattern in words:
+            expression = " OR ".join(
+                f'"{word}"' for word in pattern.rstrip("?").split() if word.lower() not in STOP_WORDS
+            )
+            begun = time.perf_counter()
+            sql = f"SELECT rowid FROM search WHERE search MATCH ? ORDER BY {order} LIMIT 20"
+            self._cx.execute(sql, (expression,)).fetchall()
+            taken.append((time.perf_counter() - begun) * 1000)
+        return statistics.median(taken)
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the index and of the whole file; 0 where this SQLite cannot tell."""
+        sql = "SELECT sum(pgsize) FILTER (WHERE name LIKE '%search%'), sum(pgsize) FROM dbstat"
+        try:
+            index, whole = self._cx.execute(sql).fetchone()
+        except sqlite3.OperationalError:
+            return 0, 0
+        return index, whole
+
+
+async def grep_times(size: int, folder: Path) -> AsyncIterator[Row | str]:
     """Rows for a store of `size` messages: a session that holds 99 % of them, and one that holds 1 %."""
     rng, writer = random.Random(2), Writer()
-    db = await Database.open(StoreConfig(db_path=folder / f"{size}.db"))
-    rows = []
+    path = folder / f"{size}.db"
+    db = await Database.open(StoreConfig(db_path=path))
     large = await MnesisSession.create(model="offline/quote", pool=db, config=WIDE)
     small = await MnesisSession.create(model="offline/quote", pool=db, config=WIDE)
     await fill(small, db, size // 100, writer)
     await fill(large, db, size - size // 100, writer)
     asked = questions(writer, rng, 100)
     rare = [needle(rng.randrange(size * 99 // 100)) for _ in range(100)]
-    seldom = writer.words[20_000:21_000]
+    seldom, common = writer.words[20_000:20_100], writer.words[200:300]
+    floor = Floor(path)
     for name, session in (("99 %", large), ("1 %", small)):
-        for what, ask in (
-            ("rare word", lambda i: session.grep(rare[i] if session is large else needle(i))),  # noqa: B023
-            ("seldom word", lambda i: session.grep(seldom[i])),  # noqa: B023
-            ("common word", lambda i: session.grep(writer.words[200 + i])),  # noqa: B023
-            ("plain question", lambda i: session.grep(asked[i])),  # noqa: B023
-            ("substring", lambda i: session.grep(f"{rare[i][2:]}")),  # noqa: B023
-            ("regex, literal", lambda i: session.grep(rf"\b{rare[i][:8]}[0-9a-f]\b", regex=True)),  # noqa: B023
+        where = f"{size:,} messages, session of {name}"
+        sought = rare if session is large else [needle(index) for index in range(100)]
+        for what, patterns, regex, order in (
+            ("rare word", sought, False, "rowid DESC"),
+            ("seldom word", seldom, False, "rowid DESC"),
+            ("common word", common, False, "rowid DESC"),
+            ("plain question", asked, False, "rank"),
+            ("substring", [each[2:] for each in rare], False, None),
+            ("regex, literal", [rf"\b{each[:8]}[0-9a-f]\b" for each in rare], True, None),
+            ("regex, scan", [r"[xq]{4}\d"] * 3, True, None),
         ):
-            rows.append((f"{size:,} messages, session of {name}", what, *await timed(ask, 100)))
-        rows.append((f"{size:,} messages, session of {name}", "regex, scan", *await timed(
-            lambda i: session.grep(r"[xq]{4}\d", regex=True), 3)))  # noqa: B023  # fmt: skip
+            least = floor.p50(patterns, order) if order else None
+
+            async def ask(
+                index: int, session: MnesisSession = session, patterns: list[str] = patterns, regex: bool = regex
+            ) -> None:
+                await session.grep(patterns[index], regex=regex)
+
+            yield Row(where, what, *await timed(ask, len(patterns)), least)
+    index, whole = floor.sizes()
+    texts = [writer.text() for _ in range(1000)]
+    begun = time.perf_counter()
+    await db.write(lambda cx: _index_only(cx, large.id, size, texts))
+    each = (time.perf_counter() - begun) / len(texts) * 1e6
+    yield f"{size:,} messages: {each:.0f} us for the index of each; {index / size:.0f} of its {whole / size:.0f} bytes"
     await db.close()
-    return iter(rows)
 
 
-async def travel_times(turns_: int, folder: Path) -> Iterator[tuple[str, str, float, float]]:
+def _index_only(cx: Tx, session_id: str, after: int, texts: Sequence[str]) -> None:
+    for index, text in enumerate(texts):
+        search.add_message(cx, session_id, after + index, [text])
+
+
+async def travel_times(turns_: int, folder: Path) -> AsyncIterator[Row | str]:
     """Rows for the window of a random past turn of a long session."""
     config = MnesisConfig(model_overrides={"context_limit": 8000, "max_output_tokens": 500})
     rng, writer = random.Random(3), Writer()
-    async with MnesisSession.open(model="offline/quote", db_path=folder / "travel.db", config=config) as session:
-        begun = time.perf_counter()
-        for index in range(turns_):
-            await session.record(writer.text(), writer.text())
-            if (index + 1) % 1000 == 0:
-                taken = (time.perf_counter() - begun) / (index + 1) * 1000
-                print(f"  {index + 1:>9,} turns, {taken:.1f} ms each", file=sys.stderr)
-        there = await timed(lambda _: session.context(rng.randrange(turns_)), 200)
-        changed = await timed(lambda _: session.diff(rng.randrange(turns_), rng.randrange(turns_)), 50)
+    name, path = f"{turns_:,} turns, 8k window", folder / "travel.db"
+    tenth = max(1, turns_ // 10)
+    grown, taken = [0], []
+    async with MnesisSession.open(model="offline/quote", db_path=path, config=config) as session:
+        for _ in range(10):
+            begun = time.perf_counter()
+            for _ in range(tenth):
+                await session.record(writer.text(), writer.text())
+            taken.append((time.perf_counter() - begun) / tenth * 1000)
+            with sqlite3.connect(path) as cx:
+                grown.append(
+                    cx.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+                )
+            print(f"  {tenth * len(taken):>9,} turns, {taken[-1]:.1f} ms each", file=sys.stderr)
+        bytes_each = [(after - before) / tenth for before, after in pairwise(grown)]
+        yield (
+            f"{name}: {taken[1]:.1f} -> {taken[-1]:.1f} ms and {bytes_each[1]:,.0f} -> {bytes_each[-1]:,.0f} bytes "
+            "a turn, from the second tenth to the last"
+        )
+        last = tenth * 10
+        yield Row(name, "context(turn)", *await timed(lambda _: session.context(rng.randrange(last)), 200))
+        yield Row(name, "diff", *await timed(lambda _: session.diff(rng.randrange(last), rng.randrange(last)), 50))
         begun = time.perf_counter()
         report = await session.verify()
         checked = (time.perf_counter() - begun) * 1000
         assert report.ok, str(report)
-    name = f"{turns_:,} turns, 8k window"
-    return iter([(name, "context(turn)", *there), (name, "diff", *changed), (name, "verify", checked, checked)])
+        yield Row(name, "verify", checked, checked)
 
 
 # -- evidence ----------------------------------------------------------------------------------------------------
@@ -262,16 +350,13 @@ async def main() -> None:
             _print_evidence(name, await evidence(HALVES[name](), folder))
         if asked.locomo:
             _print_evidence("LoCoMo", await evidence(locomo(asked.locomo), folder))
-        print(f"{'':44}{'':18}{'p50 ms':>10}{'p95 ms':>10}")
+        print(f"{'':44}{'':18}{'p50 ms':>10}{'p95 ms':>10}{'bare FTS5':>12}{'ratio':>9}")
         for size in asked.sizes:
-            _print(await grep_times(size, folder))
+            async for row in grep_times(size, folder):
+                print(row, flush=True)
         if asked.turns:
-            _print(await travel_times(asked.turns, folder))
-
-
-def _print(rows: Iterator[tuple[str, str, float, float]]) -> None:
-    for where, what, p50, p95 in rows:
-        print(f"{where:44}{what:18}{p50:10.1f}{p95:10.1f}", flush=True)
+            async for row in travel_times(asked.turns, folder):
+                print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The benchmarks run, and report all that they promise. What they measure is for people to judge."""
 
+import json
 import os
 import re
 import subprocess
@@ -25,22 +26,50 @@ import mnesis
 NUMBERS = r"[\d,.]+ ms +[\d,.]+ ms +[\d.]+x +(<= \S+( ms)? +(ok|over)|- +-) +\S"
 
 
-@pytest.mark.slow
-def test_the_engine_benchmark_prints_every_row():
-    """Each with its numbers; a row is skipped only where what it measures is not there."""
+def ran(*command: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "benchmarks/engine.py", "--quick"],
+        [sys.executable, *command],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.slow
+def test_the_engine_benchmark_prints_every_row():
+    """Each with its numbers; a row is skipped only where what it measures is not there."""
+    done = ran("benchmarks/engine.py", "--quick")
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert lines[0].startswith("stores in ")
     for row in ROWS.split("\n")[1:-1]:
         found = [line for line in lines if re.match(rf"{row} +({NUMBERS}|.* skipped +\S)", line)]
         assert found, f"{row}\n{done.stdout}"
+
+
+@pytest.mark.slow
+def test_the_recall_benchmark_says_what_is_found_and_what_it_costs(tmp_path):
+    """The evidence of generated conversations, and of a file that looks like LoCoMo's."""
+    spoken = [{"speaker": "Ann", "dia_id": f"D1:{n}", "text": f"I bought {n} pears."} for n in range(1, 40)]
+    asked = [{"question": "Did Ann buy 7 pears?", "answer": "yes", "evidence": ["D1:7"], "category": 4}]
+    sample = {"session_1": spoken, "session_1_date_time": "1:56 pm on 8 May, 2023"}
+    file = tmp_path / "locomo.json"
+    file.write_text(json.dumps([{"sample_id": "one", "conversation": sample, "qa": asked}]))
+    told = ran(
+        "benchmarks/recall.py", "--evidence", "held-out", "--sizes", "1000", "--turns", "40", "--locomo", str(file)
+    ).stdout
+    for half in ("held-out", "LoCoMo"):
+        assert re.search(
+            rf"evidence, {half} +all with an answer +[\d,]+ questions +[\d.]+% in ten hits +[\d.]+% with", told
+        )
+    for what in ("rare word", "seldom word", "common word", "plain question"):
+        assert len(re.findall(rf"1,000 messages, session of \S+ % +{what}( +[\d.]+){{3}} +[\d.]+x", told)) == 2
+    for what in ("substring", "regex, literal", r"context\(turn\)", "diff", "verify"):
+        assert re.search(rf"{what} +[\d.]+ +[\d.]+\n", told), what
+    assert re.search(r"\d+ us for the index of each; \d+ of its \d+ bytes", told)
+    assert re.search(r"[\d,]+ -> [\d,]+ bytes a turn", told)
