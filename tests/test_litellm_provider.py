@@ -507,6 +507,21 @@ def test_redact_takes_keys_and_leaves_the_rest(text, shown):
     assert redact(text, ["my-own-secret", "1234"]) == (shown or text)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("it ends on …8Vb3Nc6Yh4.", "it ends on …[redacted]"),
+        ("<b>Lm2Rw5</b> was given", "<b>[redacted]</b> was given"),
+        ("https://h/?key=zebra%2FQx7Kd9Lm2Rw5&alt=sse, tried 3 times", "https://h/?key=[redacted] tried 3 times"),
+        ("zebra/Qx*****", "[redacted]"),
+        ("a zebra of 6 characters, a canary, Qx7Kd", None),
+        ("x" * 200_000 + " Qx7Kd9", "x" * 200_000 + " [redacted]"),
+    ],
+)
+def test_of_a_known_key_no_piece_is_left(text, shown):
+    assert redact(text, ["zebra/Qx7Kd9Lm2canary8Vb3Nc6Yh4", "Lm2Rw5Tz8"]) == (shown or text)
+
+
 # -- the import --------------------------------------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ class Request:
     tools: tuple[dict[str, Any], ...] = ()
     thoughts: Mapping[str, tuple[ReasoningPart, ...]] = field(default_factory=dict)
     """What the model thought earlier in this turn, by the id (see `ids`) of the message with the calls it led to."""
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # A key may be among them.
     """Sampling settings as litellm names them: `max_tokens`, `temperature`, …"""
 
 

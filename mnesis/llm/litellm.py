@@ -32,7 +32,7 @@ from mnesis.errors import (
 )
 from mnesis.llm.base import Chunk, Finish, ModelLimits, Request, TextChunk, ToolCallChunk
 from mnesis.llm.caching import marked
-from mnesis.llm.redact import RedactedCause, redact
+from mnesis.llm.redact import RedactedCause, RedactingFilter, redact
 from mnesis.llm.thoughts import chunks_in, with_thoughts
 from mnesis.models.message import TokenUsage
 
@@ -79,6 +79,7 @@ class LiteLLMProvider:
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """The reply as it arrives. Closing the iterator, or cancelling its task, closes the connection."""
         litellm = await _litellm.ready(request.model)
+        _logged.learn(self._secrets(request))
         reply = await self._within(self._timeout, litellm, request, litellm.acompletion(**self._arguments(request)))
         limit = self._timeout
         reason: str | None = None
@@ -154,7 +155,7 @@ class LiteLLMProvider:
 
 _USAGE_TIMEOUT = 10.0  # Seconds to wait for the usage, once the reply itself is whole.
 _OWN_MARKS = {"cache_control", "cache_control_injection_points"}  # litellm's own ways to say what to cache.
-_SECRET_PARAM = re.compile(r"(key|key_id|token|secret|password|headers)$")
+_SECRET_PARAM = re.compile(r"(key|key_id|token|secret|password|credentials|headers)$")
 
 
 class _ToolCalls:
@@ -391,6 +392,10 @@ class _Import:
 
 _litellm = _Import()
 
+_logged = RedactingFilter()
+_TALKATIVE = "openai._base_client httpx httpcore.connection httpcore.http11 httpcore.http2 LiteLLM asyncio".split()
+"""Loggers that tell headers, addresses and errors as they are."""
+
 
 def _import_quietly() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # Else the import downloads the price map.
@@ -400,6 +405,8 @@ def _import_quietly() -> Any:
     # Both load the rest of themselves on first use: here, in this thread, rather than on the event loop.
     _ = litellm.acompletion
     importlib.import_module("openai.resources")
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(_logged)
     if "LITELLM_LOG" not in os.environ:
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logger = logging.getLogger(name)

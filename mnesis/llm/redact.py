@@ -1,13 +1,15 @@
 """Keeps keys out of what people and logs get to see."""
 
+import logging
 import os
 import re
+import string
 from collections.abc import Iterable
 
-__all__ = ["RedactedCause", "redact", "redact_secrets"]
+__all__ = ["RedactedCause", "RedactingFilter", "redact", "redact_secrets"]
 
 _MASK = "[redacted]"
-_SECRET_NAME = re.compile(r"(API_KEY|ACCESS_KEY|TOKEN|SECRET|PASSWORD)$")
+_SECRET_NAME = re.compile(r"(API_?KEY|_KEY|TOKEN|SECRET|PASSWORD)$")
 _SHAPES = re.compile(
     r"""
       \b(?:Bearer|Basic)\s+(?!token|auth)[\w.~+/=*-]{4,}                        # an Authorization header
@@ -19,7 +21,10 @@ _SHAPES = re.compile(
     re.VERBOSE,
 )
 _NAMED = re.compile(r"(?i)(api[ _-]?key(?: provided)?['\"]?\s*[:=]\s*['\"]?)([^\s'\",;]{4,})")
-_PREFIX = 8  # Characters of a known key that give it away: whatever follows them goes too, cut or masked.
+_PREFIX = 8  # Characters at the beginning of a known key that give it away.
+_PIECE = 6  # So many in a row anywhere in it do too, unless they could be a word.
+_BEFORE = string.ascii_letters + string.digits + "_%.*~-"  # What may be more of it, cut, masked or encoded.
+_AFTER = re.compile(r"[^\s'\"<>]*")
 
 
 class RedactedCause(Exception):
@@ -29,15 +34,50 @@ class RedactedCause(Exception):
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without anything that looks like a key, and without `secrets` and the keys of the environment.
 
-    Of a known secret its beginnings go too; what is masked only in part (`sk-ab***yz`) goes as a whole.
+    Of a known secret its pieces go too; what is masked only in part (`sk-ab***yz`) goes as a whole.
     """
     known = {*secrets, *(value for name, value in os.environ.items() if _SECRET_NAME.search(name))}
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= _PREFIX:
-            text = re.sub(re.escape(secret) + rf"|{re.escape(secret[:_PREFIX])}[^\s'\"]*", _MASK, text)
+            text = _without_pieces(text.replace(secret, _MASK), secret)
         elif len(secret) > 1:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _MASK, text)
     return _NAMED.sub(rf"\1{_MASK}", _SHAPES.sub(_MASK, text))
+
+
+def _without_pieces(text: str, secret: str) -> str:
+    """The text without the words that hold a piece of the secret."""
+    pieces = {secret[at : at + _PIECE] for at in range(len(secret) - _PIECE + 1)}
+    pieces = {piece for piece in pieces if not (piece.isalpha() and piece.islower())}
+    kept, begin, at = "", 0, 0
+    while at <= len(text) - _PIECE:
+        if text[at : at + _PIECE] in pieces or text.startswith(secret[:_PREFIX], at):
+            kept += text[begin:at].rstrip(_BEFORE) + _MASK
+            rest = _AFTER.match(text, at)
+            at = begin = rest.end() if rest else at + _PIECE
+        else:
+            at += 1
+    return kept + text[begin:]
+
+
+class RedactingFilter(logging.Filter):
+    """Keeps keys out of what a logger of somebody else's library says, once it has learned them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: set[str] = set()
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Let these never be logged, in this process."""
+        self._secrets.update(secrets)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the record through, redacted."""
+        text = record.getMessage()
+        if record.exc_info:
+            text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
+        record.msg, record.args, record.exc_info, record.exc_text = redact(text, self._secrets), (), None, None
+        return True
 
 
 _WHOLE_KEYS = re.compile(
