@@ -15,10 +15,10 @@ from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.exchange import Ask, OnPart
 from mnesis.ids import kind_of, new_id
-from mnesis.intake import parts_of, text_of
+from mnesis.intake import check_media, parts_of, text_of
 from mnesis.ledger import Clock, Ledger, utc_now
 from mnesis.llm.base import Provider
-from mnesis.llm.select import provider_for
+from mnesis.llm.select import is_offline, provider_for
 from mnesis.models.config import MnesisConfig
 from mnesis.models.context import ContextWindow, TurnSnapshot
 from mnesis.models.message import (
@@ -71,6 +71,7 @@ class MnesisSession:
         self._ledger = ledger
         self._config = config
         self._closed = False
+        self._by_the_map = providers.by_the_map
         self._tasks = Tasks()
         self._lock = TurnLock(db, ledger)
         self._room = Room(ledger, providers.answers, providers.summarises, config, self._tasks)
@@ -297,8 +298,7 @@ class MnesisSession:
         Raises `InputError`, `ContextOverflow` or `SessionBusy` before anything is stored, and what the provider ran
         into: the turn is then stored as failed, its user message kept. If the caller is cancelled it is aborted.
         """
-        asked = parts_of(message, "message")
-        return await _result(self._answers(Ask(asked), tools, on_part, system_prompt, params, origin))
+        return await _result(self._answers(Ask(self._asked(message)), tools, on_part, system_prompt, params, origin))
 
     async def stream(
         self,
@@ -316,9 +316,8 @@ class MnesisSession:
         A caller who leaves early does not stop the turn: it goes on to its end and is stored; `close` waits for it. A
         caller who is cancelled does: it is stored as aborted, with the text so far as a partial reply.
         """
-        asked = parts_of(message, "message")
         async with contextlib.aclosing(
-            self._answers(Ask(asked), tools, on_part, system_prompt, params, origin)
+            self._answers(Ask(self._asked(message)), tools, on_part, system_prompt, params, origin)
         ) as events:
             async for event in events:
                 yield event
@@ -359,6 +358,13 @@ class MnesisSession:
         async with contextlib.aclosing(self._answers(ask, tools, on_part, system_prompt, params, origin)) as events:
             async for event in events:
                 yield event
+
+    def _asked(self, message: MessageLike) -> tuple[Part, ...]:
+        """The parts of a user's message. Whoever passed a provider of his own knows what that takes."""
+        parts = parts_of(message, "message")
+        if self._by_the_map:
+            check_media(parts, self.model, "message")
+        return parts
 
     async def _answers(
         self,
@@ -530,7 +536,7 @@ class MnesisSession:
         """
         self._check_open()
         preamble = self._ledger.preamble(system_prompt, (await self._turns.offered(tools_of(tools))).definitions)
-        user = self._ledger.draft("user", parts_of(message, "message"), room=self._room.for_message(preamble))
+        user = self._ledger.draft("user", self._asked(message), room=self._room.for_message(preamble))
         return await self._ledger.window(self._room.budget(), user, preamble)
 
     async def context_for_next_turn(self, system_prompt: str | None = None) -> list[dict[str, Any]]:
@@ -671,10 +677,12 @@ class _Providers:
 
     answers: Provider
     summarises: Provider
+    by_the_map: bool = False
+    """Whether the model map says what the model takes."""
 
     @classmethod
     def of(cls, llm: Provider | None, model: str, config: MnesisConfig) -> "_Providers":
         if llm is not None:
             return cls(llm, llm)
         own, other = provider_for(model), config.compaction.compaction_model
-        return cls(own, own if other in (None, model) else provider_for(other))
+        return cls(own, own if other in (None, model) else provider_for(other), not is_offline(model))
