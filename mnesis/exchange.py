@@ -112,7 +112,9 @@ class Exchange:
     async def _ask_model(self, params: dict[str, Any]) -> None:
         window = await self._ledger.sending(self._turn, self._room.budget(), self._preamble)
         model = self._ledger.row.model
-        params = {**self._ask.params, **(params if self._tools.tools else {})}
+        most = self._config.model_overrides.max_output_tokens
+        own = {} if most is None else {"max_tokens": most}
+        params = {**own, **self._ask.params, **(params if self._tools.tools else {})}
         messages, ids, system_ends = window.to_request()
         request = Request(model, messages, ids, system_ends, self._tools.specs, self._thoughts, params)
         finish = await self._listen(request)

@@ -18,7 +18,7 @@ from mnesis.ids import kind_of, new_id
 from mnesis.intake import check_media, parts_of, text_of
 from mnesis.ledger import Clock, Ledger, utc_now
 from mnesis.llm.base import Provider
-from mnesis.llm.select import is_offline, provider_for
+from mnesis.llm.select import is_offline, provider_for, provider_or_word_for
 from mnesis.models.config import MnesisConfig
 from mnesis.models.context import ContextWindow, TurnSnapshot
 from mnesis.models.message import (
@@ -183,7 +183,8 @@ class MnesisSession:
         async def build(db: Database) -> Self:
             ledger = await Ledger.load(db, session_id, EventBus(), clock)
             settings = config or ledger.row.config
-            providers = _Providers.of(llm, ledger.row.model, settings)
+            # A session can be read where its model is not: that is said when it is asked something.
+            providers = _Providers.of(llm, ledger.row.model, settings, provider_or_word_for)
             session = cls(db, pool is None, ledger, providers, settings)
             await session._lock.recover()
             return session
@@ -681,8 +682,14 @@ class _Providers:
     """Whether the model map says what the model takes."""
 
     @classmethod
-    def of(cls, llm: Provider | None, model: str, config: MnesisConfig) -> "_Providers":
+    def of(
+        cls,
+        llm: Provider | None,
+        model: str,
+        config: MnesisConfig,
+        find: Callable[[str], Provider] = provider_for,
+    ) -> "_Providers":
         if llm is not None:
             return cls(llm, llm)
-        own, other = provider_for(model), config.compaction.compaction_model
-        return cls(own, own if other in (None, model) else provider_for(other), not is_offline(model))
+        own, other = find(model), config.compaction.compaction_model
+        return cls(own, own if other in (None, model) else find(other), not is_offline(model))

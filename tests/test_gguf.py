@@ -85,7 +85,7 @@ def test_a_file_without_a_language_model_is_refused(tmp_path):
 
 
 def test_a_file_cut_off_anywhere_is_damaged(tmp_path):
-    whole = tiny(tmp_path / "whole.gguf", VOCABULARY).read_bytes()
+    whole = tiny(tmp_path / "whole.gguf", {**MODEL, "some.words": ["one", "two"], "some.last": "x"}).read_bytes()
     path = tmp_path / "cut.gguf"
     for size in range(5, len(whole) - 31):
         path.write_bytes(whole[:size])

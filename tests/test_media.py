@@ -330,10 +330,10 @@ def test_a_model_that_is_known_not_to_take_it_is_not_asked():
 
 
 async def test_a_session_refuses_what_its_model_is_known_not_to_take_before_anything_is_stored(store_path):
-    async with MnesisSession.open(model="openai/gpt-3.5-turbo", db_path=store_path) as session:
+    async with MnesisSession.open(model="openai/o3-mini", db_path=store_path) as session:
         for ask in (session.send, session.preview):
-            with pytest.raises(InputError, match="gpt-3.5-turbo does not take that"):
+            with pytest.raises(InputError, match="o3-mini does not take that"):
                 await ask([TextPart(text="What is it?"), photo()])
         assert await session.messages() == []
-    async with MnesisSession.open(model="openai/gpt-3.5-turbo", db_path=store_path, llm=Model()) as session:
+    async with MnesisSession.open(model="openai/o3-mini", db_path=store_path, llm=Model()) as session:
         assert (await session.send([TextPart(text="What is it?"), photo()])).text == "Noted."

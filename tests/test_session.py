@@ -11,6 +11,7 @@ from gated import GatedProvider
 from workers import run
 
 from mnesis import (
+    BadRequest,
     Database,
     InputError,
     MnesisConfig,
@@ -632,3 +633,25 @@ async def test_a_refused_argument_changes_nothing(store_path):
             await session.record("a", "b", finish_reason=None)
         assert await session.messages() == []
         assert session.history() == []
+
+
+async def test_a_session_can_be_read_where_its_model_is_not_here_any_more(store_path, tmp_path):
+    model = f"local/{tmp_path / 'gone.gguf'}"
+    with pytest.raises(BadRequest, match=r"gone\.gguf"):
+        await MnesisSession.create(model=model, db_path=store_path)
+    async with await MnesisSession.create(model=model, db_path=store_path, llm=ScriptedProvider(["Hello."])) as session:
+        await session.send("Hi.")
+    async with await MnesisSession.load(session.id, db_path=store_path) as again:
+        assert [message.text for message in await again.messages()] == ["Hi.", "Hello."]
+        assert (await again.verify(deep=True)).ok
+        with pytest.raises(BadRequest, match=r"gone\.gguf"):
+            await again.send("Are you there?")
+
+
+async def test_the_output_that_settings_allow_is_what_the_provider_is_asked_for():
+    llm = ScriptedProvider(["One.", "Two."])
+    config = MnesisConfig(model_overrides={"max_output_tokens": 300})
+    async with await MnesisSession.create(model="offline/quote", db_path=":memory:", llm=llm, config=config) as session:
+        await session.send("Hi.")
+        await session.send("Hi.", params={"max_tokens": 20})
+    assert [request.params for request in llm.requests] == [{"max_tokens": 300}, {"max_tokens": 20}]

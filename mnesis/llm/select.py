@@ -3,7 +3,7 @@
 import os
 import warnings
 
-from mnesis.errors import InputError
+from mnesis.errors import BadRequest, InputError
 from mnesis.llm.base import ModelLimits, Provider
 from mnesis.models.config import MnesisConfig
 
@@ -33,6 +33,16 @@ def provider_for(model: str) -> Provider:
     provider = LiteLLMProvider()
     provider.warm()
     return provider
+
+
+def provider_or_word_for(model: str) -> Provider:
+    """The provider of a model string; where it cannot be had here, one that says so when it is asked."""
+    try:
+        return provider_for(model)
+    except BadRequest as error:
+        from mnesis.llm.absent import AbsentProvider
+
+        return AbsentProvider(error)
 
 
 def limits_of(provider: Provider, model: str, config: MnesisConfig) -> ModelLimits:
