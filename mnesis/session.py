@@ -566,10 +566,11 @@ class MnesisSession:
     ) -> GrepResult:
         """Search everything that was ever said, whether it stands in the window or not.
 
-        A pattern in plain words is a question: any of its words counts, the rare ones most, and what stands beside
-        counts a third; "quoted words" stand together. A single run with signs in it (a path, an identifier), text in a
-        script without spaces, and what no word matches is looked for literally, in any case, the newest first; so are
-        matches of a regular expression (`regex=True`). A search takes about two seconds at most: `next_cursor` goes on.
+        A pattern in plain words is a question: any of its words counts, the rare ones most, everyday words for the same
+        a little, and who or when it names; what stands beside them shares in it. "Quoted words" stand together. A
+        single run with signs in it (a path, an identifier), text in a script without spaces, and what no word matches
+        is looked for literally, in any case, the newest first; so are matches of a regular expression (`regex=True`). A
+        search takes about two seconds at most: `next_cursor` goes on.
         Questions follow a word to the newest thousand of its places, the other searches to all.
 
         `summary_id` restricts it to what that summary stands for. Messages that come later do not move the pages.

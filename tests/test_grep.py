@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_windows import all_matches, answered, chatter, settled, small
 
-from mnesis import InputError, MnesisSession, NotFound, SessionClosed, Unavailable
+from mnesis import CompactionConfig, InputError, MnesisConfig, MnesisSession, NotFound, SessionClosed, Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis.store.migrations import APPLICATION_ID, MIGRATIONS
 
@@ -82,6 +82,18 @@ async def test_other_spellings_and_everyday_words_for_the_same_count(question, a
         await session.record(answer, "I see.")
         await session.record("Who is in the office on Monday?", "Nobody.")
         assert await first(session, question) == answer
+
+
+@pytest.mark.slow
+async def test_a_word_in_a_thousand_messages_is_found_also_where_one_for_the_same_is_as_common():
+    config = MnesisConfig(model_overrides={"context_limit": 1_000_000}, compaction=CompactionConfig(auto=False))
+    async with MnesisSession.open(model="offline/quote", db_path=":memory:", config=config) as session:
+        for number in range(600):
+            await session.record(f"home and house {number}", f"house and home {number}")
+        for question in ("home xylophone", "home at the xylophone", "home house"):
+            found = (await session.grep(question, limit=50)).matches
+            assert len(found) == 50, question
+            assert {match.turn for match in found} <= set(range(500, 600))
 
 
 async def test_the_word_itself_weighs_more_than_one_for_the_same():

@@ -73,8 +73,8 @@ class Term:
 class Query:
     """A pattern of words: what is left of a question without its stop words, and the "quoted" phrases in it.
 
-    `hints` count a little, and only in what was found by something else; `wanted` is how what answers
-    it looks, where the question says so; `months` are those that it names.
+    `hints` count a little, and only in what was found by something else; `wanted` is how what answers it looks, where
+    the question says so; `months` are those that it names.
     """
 
     terms: tuple[Term, ...]

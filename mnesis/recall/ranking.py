@@ -88,11 +88,11 @@ def _found(cx: Tx, query: Query, span: Span, role: str | None) -> list[_Found]:
     common = [term for term in query.terms if len(places[term]) >= _COMMON]
     frequency = {term: len(places[term]) for term in rare}
     frequency |= {term: search.frequency(cx, term.expression, span) for term in common}
-    common.sort(key=frequency.__getitem__)
-    if any(places[term] for term in rare) or len(common) > 1:
+    followed = sorted((term for term in common if term.weight == 1), key=frequency.__getitem__)
+    if any(places[term] for term in rare if term.weight == 1) or len(followed) > 1:
         for term in common:
             places[term].clear()
-        _beside(cx, places, rare, [term for term in common if term.weight == 1], span, role)
+        _beside(cx, places, rare, followed, span, role)
     return [
         _Found(term, frozenset(places[term]), term.weight * _weight(frequency[term], len(span))) for term in query.terms
     ]
