@@ -68,10 +68,8 @@ def _said(cx: Tx, session_id: str, said: Said) -> Iterator[LineageStep]:
 def _made(cx: Tx, session_id: str, id: str) -> LineageStep:
     summary = record.summary(cx, session_id, id)
     life = views.life_of(cx, session_id, id)
-    words = (
-        f"made of {len(summary.sources)} {summary.sources[0].kind if summary.sources else 'source'}s, "
-        f"{summary.source_tokens:,} tokens -> {summary.tokens:,}"
-    )
+    kinds = "summaries" if summary.kind == "condensed" else "messages"
+    words = f"made of {len(summary.sources)} {kinds}, {summary.source_tokens:,} tokens -> {summary.tokens:,}"
     if life is None:
         return LineageStep(view=None, turn=summary.last_turn, at=summary.created_at, cause="compaction", words=words)
     return _step(cx, session_id, life[0], "compaction", words)
