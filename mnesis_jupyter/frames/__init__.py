@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from mnesis import InputError, MnesisSession, NotFound, StoreError
 from mnesis_jupyter.current import CURRENT
+from mnesis_jupyter.frames.window import WINDOW_ITEMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -234,63 +235,9 @@ _SOURCES = _Frame(
     "s.rowid, e.idx",
 )
 
-# Preamble, then what stands in the view. A message has an item for each text, call, result, file and image, as they are
-# sent: results follow when all the calls between two texts are told. A tombstone takes the place of a text, a result or
-# an image. The current window is that of the newest view.
 _CONTEXT = _Frame(
-    """
-    WITH target AS (
-        SELECT s.id AS session_id, coalesce(t.system_prompt, s.system_prompt) AS system_prompt,
-            coalesce(t.system_tokens, s.system_tokens) - coalesce(o.tokens, 0) AS system_tokens,
-            o.specs, o.tokens AS tools_tokens,
-            coalesce(t.view, (SELECT max(version) FROM view v WHERE v.session_id = s.id), -1) AS view
-        FROM session s LEFT JOIN turn t ON t.session_id = s.id AND t.idx = :turn
-            LEFT JOIN tool_set o ON o.hash = t.tools
-        WHERE s.id = :session
-    ), alive AS (
-        SELECT c.pos, c.kind, c.ref, c.tokens, c.born_view, target.view
-        FROM target JOIN context_item c ON c.session_id = target.session_id
-            AND c.born_view <= target.view AND (c.died_view IS NULL OR c.died_view > target.view)
-    ), said AS (
-        SELECT a.pos, a.born_view, m.id AS message_id, m.role, m.turn, p.id AS part_id, p.idx, p.type, p.data,
-            p.text, p.tokens, p.output_tokens, d.kind AS stand_in, d.text AS stand_in_text, d.tokens AS stand_in_tokens,
-            sum(p.type = 'text') OVER (PARTITION BY m.id ORDER BY p.idx) AS texts,
-            sum(p.type = 'text' AND p.text <> '') OVER (PARTITION BY m.id ORDER BY p.idx) AS spoken
-        FROM alive a JOIN message m ON a.kind = 'message' AND m.id = a.ref JOIN part p ON p.message_id = m.id
-        LEFT JOIN tombstone d ON d.part_id = p.id AND d.born_view =
-            (SELECT max(born_view) FROM tombstone WHERE part_id = p.id AND born_view <= a.view)
-    ), item AS (
-        SELECT -2 AS pos, 0 AS texts, 0 AS result, 0 AS idx, 'system' AS kind, 'system' AS id, NULL AS turn,
-            system_tokens AS tokens, system_prompt AS text, NULL AS stand_in, NULL AS born_view
-        FROM target WHERE system_prompt <> ''
-        UNION ALL
-        SELECT -1, 0, 0, 0, 'tools', 'tools', NULL, tools_tokens, specs, NULL, NULL FROM target WHERE specs <> ''
-        UNION ALL
-        SELECT a.pos, 0, 0, 0, 'summary', s.id, s.last_turn, a.tokens, s.text, NULL, a.born_view
-        FROM alive a JOIN summary s ON a.kind = 'summary' AND s.id = a.ref
-        UNION ALL
-        SELECT pos, texts, 0, idx, CASE WHEN role = 'user' THEN 'user' ELSE 'assistant' END,
-            CASE spoken WHEN 1 THEN message_id ELSE part_id END, turn, coalesce(stand_in_tokens, tokens),
-            coalesce(stand_in_text, text), stand_in, born_view
-        FROM said WHERE type = 'text' AND text <> ''
-        UNION ALL
-        SELECT pos, texts, 0, idx, 'tool', part_id, turn, tokens, coalesce(data -> '$.input', '{{}}'), NULL, born_view
-        FROM said WHERE type = 'tool' AND role <> 'tool'
-        UNION ALL
-        SELECT pos, texts, 1, idx, 'tool', part_id, turn, coalesce(stand_in_tokens, output_tokens),
-            coalesce(stand_in_text, data ->> '$.error_message', data ->> '$.output', ''), stand_in, born_view
-        FROM said WHERE type = 'tool' AND data ->> '$.status' IN ('completed', 'error')
-        UNION ALL
-        SELECT pos, texts, 0, idx, 'file', part_id, turn, coalesce(stand_in_tokens, tokens),
-            coalesce(stand_in_text, data ->> '$.path'), stand_in, born_view
-        FROM said WHERE type = 'file_ref'
-        UNION ALL
-        SELECT pos, texts, 0, idx, 'media', part_id, turn, coalesce(stand_in_tokens, tokens),
-            coalesce(stand_in_text, (data ->> '$.media_type') || coalesce(' · ' || (data ->> '$.name'), '')
-                || coalesce(' · ' || (data ->> '$.url'), '')),
-            stand_in, born_view
-        FROM said WHERE type = 'media'
-    )
+    WINDOW_ITEMS
+    + """
     SELECT row_number() OVER sent - 1 AS pos, kind, id, turn, tokens, sum(tokens) OVER sent AS tokens_so_far, text,
         stand_in, born_view
     FROM item WINDOW sent AS (ORDER BY pos, texts, result, idx)
@@ -370,7 +317,7 @@ def context(session: SessionLike = None, turn: int | None = None, *, db: str | P
     path, id = _scope(session, db)
     if turn is not None and not rows(path, "SELECT 1 FROM turn WHERE session_id = ? AND idx = ?", (id, turn)):
         raise NotFound("turn", str(turn), f"session {id} does not have it; turns count from 0")
-    return _read(_CONTEXT, path, "", {"session": id, "turn": turn})
+    return _read(_CONTEXT, path, "", {"session": id, "turn": turn, "after": -1})
 
 
 # -- plain rows ---------------------------------------------------------------------------------------------------
@@ -451,7 +398,8 @@ def _read(frame: _Frame, path: Path, where: str, parameters: Sequence[Any] | Map
     """The one way from the store to a DataFrame: each column is built with its dtype, never guessed."""
     import pandas as pd
 
-    query = f"{frame.query.format(where=where, text=_TEXT_OF_MESSAGE)} ORDER BY {frame.order}"
+    filled = frame.query.replace("{where}", where).replace("{text}", _TEXT_OF_MESSAGE)
+    query = f"{filled} ORDER BY {frame.order}"
     found = rows(path, query, parameters)
     columns = zip(*found, strict=True) if found else ((),) * len(frame.columns)
     series = {
