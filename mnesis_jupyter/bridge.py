@@ -28,6 +28,7 @@ class Bridge:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        self._started: set[asyncio.Task[None]] = set()
         # A daemon, so that it never keeps a kernel from ending; `close` is the orderly way.
         self._thread = threading.Thread(target=self._run, name="mnesis", daemon=True)
         self._thread.start()
@@ -48,6 +49,17 @@ class Bridge:
         if threading.current_thread() is self._thread:
             raise MnesisError("this was called on the engine's own thread and would wait for itself; await it instead")
         return Stream(self._loop, function(*args, **kwargs))
+
+    def start[**P](self, function: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have `await function(…)` run, from any thread, and wait for nothing. Does nothing once the loop is closed."""
+
+        def begin() -> None:
+            task = self._loop.create_task(function(*args, **kwargs))
+            self._started.add(task)
+            task.add_done_callback(self._started.discard)
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            self._loop.call_soon_threadsafe(begin)
 
     def close(self, timeout: float = _GRACE) -> None:
         """Cancel what still runs and end the thread, waiting for it at most `timeout` seconds."""

@@ -178,6 +178,7 @@ def _converse(
                 match event:
                     case TextDelta(text=text):
                         live.add(text)
+                        state.heard(session, text)
                     case TurnComplete():
                         result = event.result
         except BaseException as error:

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class State:
         """Whether a cell has said which model answers."""
         self._stores: dict[Path, Database] = {}
         self._sessions: dict[str, MnesisSession] = {}
+        self._listeners: dict[str, Callable[[str], None]] = {}
         atexit.register(self._say_goodbye)
 
     @property
@@ -42,10 +44,15 @@ class State:
             pool = await self._store(CURRENT.store)
             return await MnesisSession.create(model=model or CURRENT.model, pool=pool, **options)
 
-        return self._opened(self.bridge.call(create))
+        session = self.bridge.call(create)
+        self._sessions[session.id] = session
+        return self.use(session)
 
     def load(self, name: str, *, db: Path | None = None, **options: Any) -> MnesisSession:
         """A stored session by id or title, current from now on. One that is open already is not opened again."""
+        return self.use(self._loaded(name, db, **options))
+
+    def _loaded(self, name: str, db: Path | None, **options: Any) -> MnesisSession:
         path = (db or CURRENT.store).expanduser().absolute()
         id = frames.find_session(name, path)
         if id is None:
@@ -54,7 +61,9 @@ class State:
         async def load() -> MnesisSession:
             return await MnesisSession.load(id, pool=await self._store(path), **options)
 
-        return self.use(self._sessions[id]) if id in self._sessions else self._opened(self.bridge.call(load))
+        if id not in self._sessions:
+            self._sessions[id] = self.bridge.call(load)
+        return self._sessions[id]
 
     def find(self, name: str) -> MnesisSession | None:
         """A session by id or title: among the open ones, else from the store. `None` where there is none."""
@@ -70,20 +79,31 @@ class State:
 
     def adopt(self, session: MnesisSession, **options: Any) -> MnesisSession:
         """Make somebody's own session current. Where it lives on another loop, it is opened a second time here."""
+        return self.use(self.hosted(session, **options))
+
+    def hosted(self, session: MnesisSession, **options: Any) -> MnesisSession:
+        """The session itself if it lives on the loop here; else the same one, opened a second time."""
         if self._sessions.get(session.id) is session:
-            return self.use(session)
+            return session
         if session.db_path is None:
             raise InputError("a session kept in memory lives on its own loop only; open it with open_session() instead")
-        return self.load(session.id, db=session.db_path, **options)
-
-    def _opened(self, session: MnesisSession) -> MnesisSession:
-        self._sessions[session.id] = session
-        return self.use(session)
+        return self._loaded(session.id, session.db_path, **options)
 
     async def _store(self, path: Path) -> Database:
         if path not in self._stores:
             self._stores[path] = await Database.open(StoreConfig(db_path=path))
         return self._stores[path]
+
+    # -- replies as they are written ---------------------------------------------------------------------------------
+
+    def listen(self, session_id: str, listener: Callable[[str], None]) -> None:
+        """Have a session's replies told, as far as chat cells show them, piece by piece; to one listener a session."""
+        self._listeners[session_id] = listener
+
+    def heard(self, session: MnesisSession, text: str) -> None:
+        """Tell the listener, if there is one, that this was written."""
+        if listener := self._listeners.get(session.id):
+            listener(text)
 
     # -- closing ----------------------------------------------------------------------------------------------------
 
