@@ -6,7 +6,7 @@
     What is on your mind?
 
 `%mnesis help` lists the rest. `mnesis_jupyter.frames` gives the store as DataFrames, `open_session` and `use` put
-sessions of your own below the magics.
+sessions of your own below the magics, `inspect` shows one live.
 """
 
 import importlib
@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from mnesis_jupyter import frames
     from mnesis_jupyter.chat import ChatResult
     from mnesis_jupyter.state import open_session, use
+    from mnesis_jupyter.widgets import inspect
 
-__all__ = ["ChatResult", "frames", "load_ipython_extension", "open_session", "unload_ipython_extension", "use"]
+__all__ = [
+    "ChatResult",
+    "frames",
+    "inspect",
+    "load_ipython_extension",
+    "open_session",
+    "unload_ipython_extension",
+    "use",
+]
 
-_LAZY = {"ChatResult": "chat", "open_session": "state", "use": "state"}
+_LAZY = {"ChatResult": "chat", "inspect": "widgets", "open_session": "state", "use": "state"}
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:

@@ -33,6 +33,11 @@ class MnesisMagics(Magics):
             %mnesis context [TURN]
             %mnesis budget | messages | events [SESSION]
 
+        All of it live, in one widget, and as one file:
+
+            %mnesis ui [SESSION] [--turn TURN]
+            %mnesis export FILE.html [SESSION]
+
         What left the window, and how to bring it back:
 
             %mnesis compact | summaries | verify [SESSION]
@@ -57,7 +62,8 @@ class MnesisMagics(Magics):
         with _told():
             if cell is not None:
                 return chat.run(state(), shell, chat.parser().read(split(line)), cell)
-            show(commands.run(state(), split(interpolate(line, shell.user_ns))))
+            if output := commands.run(state(), split(interpolate(line, shell.user_ns))):
+                show(output)
         return None
 
 

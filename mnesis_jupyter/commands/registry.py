@@ -12,7 +12,7 @@ from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
 from mnesis_jupyter.views import notice_html, notice_text, table_html, table_text
 
-type Run = Callable[[State, argparse.Namespace], Output]
+type Run = Callable[[State, argparse.Namespace], Output | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def command(name: str, help: str, *arguments: Argument) -> Callable[[Run], Run]:
     return register
 
 
-def run(state: State, words: Sequence[str]) -> Output:
-    """Carry out a line such as `use "my chat"`, given as words."""
+def run(state: State, words: Sequence[str]) -> Output | None:
+    """Carry out a line such as `use "my chat"`, given as words. `None` where it has shown something by itself."""
     name, *rest = words or ["help"]
     if name in ("-h", "--help"):
         name = "help"

@@ -1,0 +1,120 @@
+"""What the widgets have in common: a session, what is selected in it, and a static copy for where they cannot live."""
+
+import secrets
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+from IPython.core.getipython import get_ipython
+from IPython.display import DisplayHandle, display
+
+from mnesis import InputError, MnesisSession
+from mnesis_jupyter.current import CURRENT
+from mnesis_jupyter.html import Html, visible
+from mnesis_jupyter.state import state
+from mnesis_jupyter.views import inspection_text
+from mnesis_jupyter.widgets.assets import module, styles
+from mnesis_jupyter.widgets.copies import facts_of
+from mnesis_jupyter.widgets.subject import Subject
+
+_SUBJECTS: dict[str, Subject] = {}
+
+
+def subject_of(session: MnesisSession | str | None) -> Subject:
+    """The one subject of a session, by object, id or title; of the current session for `None`."""
+    here = state()
+    if session is None:
+        session = CURRENT.session
+    if session is None:
+        raise InputError("there is no session yet; write a %%mnesis cell, or begin one with `%mnesis new`")
+    if isinstance(session, str):
+        found = here.find(session)
+        if found is None:
+            raise InputError(f"session={session!r}: {CURRENT.store} has none of this id or title")
+        session = found
+    hosted = here.hosted(session)
+    subject = _SUBJECTS.get(session.id)
+    if subject is None or subject.bridge is not here.bridge:
+        subject = _SUBJECTS[session.id] = Subject(hosted, here.bridge)
+        here.listen(session.id, subject.heard)
+    subject.follow(session)
+    return subject
+
+
+class Panel(anywidget.AnyWidget):
+    """A view of one session. `turn` is the turn whose window is shown, `None` the next one; `selected` the id of an
+    item, with "#result" behind it for the result of a tool call; `span` the turns that are shown, all if empty.
+
+    A widget like any other: its traits can be observed and linked. It follows its session live.
+    """
+
+    turn = traitlets.Int(None, allow_none=True, min=0).tag(sync=True)
+    selected = traitlets.Unicode("").tag(sync=True)
+    span = traitlets.List(traitlets.Int()).tag(sync=True)
+    copy_id = traitlets.Unicode(read_only=True).tag(sync=True)
+    """Class of the static copy, which the live widget hides."""
+
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if name := cls.__dict__.get("name"):
+            cls._esm, cls._css = module(name, name), styles(name)
+        super().__init_subclass__(**options)
+
+    def __init__(self, session: MnesisSession | str | None = None, **traits: Any) -> None:
+        """Without `session`, of the kernel's current one."""
+        self.subject = subject_of(session)
+        self._copies: list[tuple[DisplayHandle, int]] = []
+        super().__init__(**traits)
+        self.set_trait("copy_id", f"mnesis-copy-{secrets.token_hex(4)}")
+        self.on_msg(self._asked)
+        self.subject.join(self)
+
+    @traitlets.validate("turn")
+    def _check_turn(self, proposal: Any) -> int | None:
+        turn: int | None = proposal["value"]
+        if turn is not None and turn >= len(self.subject.log.turns):
+            raise traitlets.TraitError(f"turn={turn}: the session has {len(self.subject.log.turns):,} turns, from 0")
+        return turn
+
+    def _asked(self, widget: Any, content: Any, buffers: Any) -> None:
+        match content:
+            case {"ask": str(what), "number": int(number), "with": dict(arguments)}:
+                self.subject.ask(self, number, what, {str(name): value for name, value in arguments.items()})
+
+    # -- where it cannot live -----------------------------------------------------------------------------------------
+
+    def static_html(self) -> Html:
+        """What it shows, as HTML that needs neither kernel nor script nor style sheet."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        title = self.subject.session.title
+        named = f" of “{visible(title)}”" if title else ""
+        return f"<mnesis {type(self).__name__}{named}>"
+
+    def _ipython_display_(self) -> None:
+        """The widget, and below it its static copy, which stands in exports and in notebooks that are reopened."""
+        bundle, metadata = self._repr_mimebundle_() or ({}, {})
+        show: Any = display
+        show(bundle, metadata=metadata, raw=True)
+        handle = show(self._copy(), raw=True, display_id=True)
+        self._copies.append((handle, self.subject.changes))
+        if len(self._copies) == 1 and (shell := get_ipython()) is not None:
+            shell.events.register("post_run_cell", self._refresh)
+
+    def _copy(self) -> dict[str, str]:
+        html = f'<div class="{self.copy_id}">{self.static_html()}</div>'
+        return {"text/html": html, "text/plain": inspection_text(facts_of(self.subject, self.turn))}
+
+    def _refresh(self, result: object = None) -> None:
+        """Bring the static copies up to date. After a cell: what is displayed between cells is dropped."""
+        changes = self.subject.changes
+        stale = [handle for handle, seen in self._copies if seen != changes]
+        if not stale:
+            return
+        self.subject.catch_up()
+        copy = self._copy()
+        for handle in stale:
+            handle.update(copy, raw=True)  # type: ignore[no-untyped-call]
+        self._copies = [(handle, changes) for handle, _ in self._copies]

@@ -1,0 +1,348 @@
+"""The widgets without a browser: what they tell, how little of it, and that it is what the engine says."""
+
+import asyncio
+import json
+import queue
+import random
+import re
+import time
+
+import ipywidgets
+import pytest
+import traitlets
+from front_end import connected
+from notebook_shell import opened
+from small_windows import SMALL, answered
+
+import mnesis_jupyter
+from mnesis import InputError, MnesisSession, NotFound, Unavailable
+from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis_jupyter.state import state
+from mnesis_jupyter.widgets import Budget, Context, Inspector, Summaries, Timeline, inspect
+
+WIDGETS = (Budget, Context, Summaries, Timeline, Inspector)
+
+
+@pytest.fixture
+def front(monkeypatch):
+    with connected(monkeypatch) as front:
+        yield front
+
+
+@pytest.fixture
+def notebook(store_path, monkeypatch):
+    monkeypatch.setenv("MNESIS_DB", str(store_path))
+    with opened() as notebook:
+        yield notebook
+
+
+def talk(session: MnesisSession, turns: int, start: int = 0) -> None:
+    """Turns of many sizes, some with tools, on the loop of the notebook."""
+
+    async def work() -> None:
+        rng = random.Random(start)
+        for turn in range(start, start + turns):
+            reply = f"reply {turn} " + "word " * rng.choice([5, 30, 80])
+            parts = (
+                answered(reply, "row\n" * rng.choice([1, 20, 90]), f"c{turn}", path="/tmp/x")
+                if turn % 4 == 0
+                else reply
+            )
+            await session.record(f"question {turn} " + "some word " * rng.choice([3, 10, 40]), parts)
+            while session.compaction_in_progress:
+                await asyncio.sleep(0.001)
+
+    state().bridge.call(work)
+
+
+def window_of(session: MnesisSession, turn: int | None = None):
+    return state().bridge.call(session.context, turn)
+
+
+@pytest.fixture
+def session(notebook):
+    session = mnesis_jupyter.open_session(model="offline/quote", title="heron", config=SMALL)
+    talk(session, 120)
+    return session
+
+
+def quiet(front, seconds=0.4):
+    """Wait until nothing has been pushed for a while; all that was."""
+    pushed = []
+    while True:
+        try:
+            pushed.append(front.pushed(seconds))
+        except queue.Empty:
+            return pushed
+
+
+# -- time travel ------------------------------------------------------------------------------------------------------
+
+
+def test_the_window_of_any_turn_is_the_one_that_the_engine_rebuilds(front, session):
+    ui = inspect(session)
+    for turn in [None, 0, 119, *random.Random(5).sample(range(120), 12)]:
+        window = window_of(session, turn)
+        facts, rows = front.ask(ui, "facts", turn=turn), front.ask(ui, "rows", turn=turn, start=0)
+        assert facts["size"] == window.size
+        assert facts["count"] == rows["total"] == len(window.items)
+        shown = [(kind, id, last, tokens) for _, kind, id, _, last, tokens, *_ in rows["rows"]]
+        assert shown == [(item.kind, item.id, item.turn, item.tokens) for item in window.items]
+        assert sum(tokens for _, tokens in facts["strip"]) == window.size
+
+
+def test_an_item_shows_exactly_what_is_sent_and_how_it_came_there(front, session):
+    ui = inspect(session)
+    window = window_of(session, 100)
+    for at in range(0, len(window.items), 5):
+        item = window.items[at]
+        said = front.ask(ui, "item", turn=100, id=item.id, result=int(item.role == "tool"))
+        assert said["text"] == item.text
+        assert said["row"][0] == at
+    summary = next(item for item in window.items if item.kind == "summary")
+    said = front.ask(ui, "item", turn=100, id=summary.id)
+    assert said["summary"]["before"] > said["summary"]["after"] > 0
+    lineage = state().bridge.call(session.why, summary.id)
+    assert [words for _, words in said["life"]["steps"]] == [step.words for step in lineage.steps]
+
+
+def test_what_the_next_request_sends_is_shown_with_its_labels(front, session):
+    ui = inspect(session)
+    for item in window_of(session).items[:4]:
+        assert front.ask(ui, "item", turn=None, id=item.id)["text"] == item.text
+
+
+def test_the_originals_of_a_summary_are_folded_out_page_by_page(front, session):
+    ui = inspect(session)
+    summary = next(s for s in state().bridge.call(session.summaries) if s.kind == "leaf")
+    seen, cursor = [], None
+    while True:
+        page = front.ask(ui, "expand", id=summary.id, cursor=cursor)
+        seen += [item["id"] for item in page["items"]]
+        if (cursor := page["next"]) is None:
+            break
+    assert [id for id in dict.fromkeys(seen) if id.startswith("msg_")] == [source.id for source in summary.sources]
+
+
+def test_the_difference_to_the_turn_before_is_the_engines(front, session):
+    ui = inspect(session)
+    for turn in (1, 40, 119):
+        diff = state().bridge.call(session.diff, turn - 1, turn)
+        told = front.ask(ui, "diff", turn=turn)
+        assert [row["id"] for row in told["rows"]] == [c.id for c in diff.changes if c.change != "unchanged"]
+        assert told["same"] + len(told["rows"]) == len(diff.changes)
+
+
+def test_the_window_is_searched_filtered_and_sorted_in_the_kernel(front, session):
+    ui = inspect(session)
+    found = front.ask(ui, "rows", turn=119, start=0, search="QUESTION 118")
+    assert found["rows"]
+    assert all("question 118" in row[9] for row in found["rows"] if row[1] == "user")
+    tools = front.ask(ui, "rows", turn=119, start=0, kinds=["tool"])
+    assert {row[1] for row in tools["rows"]} == {"tool"}
+    assert tools["tokens"] == sum(row[5] for row in tools["rows"])
+    largest = front.ask(ui, "rows", turn=119, start=0, order="largest")["rows"]
+    assert [row[5] for row in largest] == sorted((row[5] for row in largest), reverse=True)
+
+
+# -- the map and the timeline -----------------------------------------------------------------------------------------
+
+
+def test_every_turn_is_on_the_map_with_what_it_said(front, session):
+    seen = front.ask(inspect(session), "overview")
+    said = seen["map"]["said"]
+    assert seen["map"]["width"] == 1
+    assert len(said[0]) == len(seen["map"]["size"]) == 120
+    log = state().bridge.call(session.messages)
+    for turn in (0, 60, 119):
+        tokens = sum(m.tokens for m in log if m.turn == turn and not m.is_summary)
+        assert sum(kind[turn] for kind in said) == tokens
+        assert seen["map"]["size"][turn] == window_of(session, turn).size
+    assert seen["summaries"]["id"] == [each.id for each in state().bridge.call(session.summaries)]
+
+
+def test_the_timeline_counts_what_happened_over_turns_and_over_time(front, session):
+    ui = inspect(session)
+    events = [record.event.value for record in state().bridge.call(session.events)]
+    for axis in ("turn", "time"):
+        lanes = front.ask(ui, "lanes", axis=axis)["lanes"]
+        assert sum(piece[2] for piece in lanes["turns"]) == 120
+        assert sum(piece[2] for piece in lanes["tools"]) == 30
+        assert sum(piece[2] for piece in lanes["compaction"]) == events.count("compaction.completed")
+        assert lanes["errors"] == lanes["retries"] == []
+
+
+def test_a_cache_break_is_marked_exactly_where_a_window_does_not_go_on_from_the_one_before(front, session):
+    lanes = front.ask(inspect(session), "lanes", axis="turn")["lanes"]
+    marked = {int(piece[0]) for piece in lanes["cache"]}
+    windows = [[item.text for item in window_of(session, turn).items] for turn in range(120)]
+    broken = {t for t in range(1, 120) if windows[t][: len(windows[t - 1])] != windows[t - 1]}
+    assert broken
+    assert marked == broken
+
+
+def test_a_failed_turn_is_marked_on_the_map_and_in_the_lane_of_errors(front, notebook):
+    session = mnesis_jupyter.open_session(model="test/x", llm=ScriptedProvider(["Fine.", Unavailable("gone")]))
+    notebook.run("%%mnesis\nOne.")
+    notebook.run("%%mnesis\nTwo.")
+    lanes = front.ask(inspect(session), "lanes", axis="turn")["lanes"]
+    assert [piece[3] for piece in lanes["errors"]] == ["failed: Unavailable: gone"]
+    assert "turn 1, failed" in lanes["turns"][1][3]
+    assert front.ask(inspect(session), "overview")["map"]["bad"] == [1]
+
+
+# -- live -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_turn_is_pushed_when_it_happens_and_as_little_as_it_is(front, session):
+    ui = inspect(session)
+    front.ask(ui, "overview")
+    talk(session, 1, start=120)
+    pushed = quiet(front)
+    assert pushed[-1]["head"]["turns"] == 121
+    assert pushed[-1]["facts"]["size"] == window_of(session).size
+    told = {(row[0], row[2]) for push in pushed for row in push["tail"]}
+    assert {(at, item.id) for at, item in enumerate(window_of(session).items) if item.turn == 120} <= told
+    plain = [push for push in pushed if "summaries" not in push]
+    assert all(len(json.dumps(push)) < 4_000 for push in plain)
+
+
+def test_a_reply_is_heard_while_it_is_written_fifteen_times_a_second_at_most(front, notebook):
+    provider = ScriptedProvider([Reply("word " * 400, delay=0.004)])
+    session = mnesis_jupyter.open_session(model="test/slow", llm=provider, title="slow")
+    ui = inspect(session)
+    began = time.monotonic()
+    notebook("%%mnesis\nGo on.")
+    took = time.monotonic() - began
+    pushed = quiet(front)
+    written = [push["written"] for push in pushed if "written" in push]
+    assert "".join(written) == "word " * 400
+    assert len(written) > 5
+    assert len(pushed) <= 15 * took + 4
+    assert sum(len(json.dumps(push)) for push in pushed) < 40_000
+    assert pushed[-1]["head"]["state"] == "idle"
+    assert ui.subject.session is session
+
+
+def test_background_compaction_between_cells_reaches_the_front_end(front, session):
+    inspect(session)
+    quiet(front, 0.2)
+    state().bridge.call(session.compact)
+    pushed = quiet(front)
+    ids = {summary.id for summary in state().bridge.call(session.summaries)}
+    assert set(pushed[-1].get("summaries", {"id": []})["id"]) == ids or any(
+        set(push.get("summaries", {"id": []})["id"]) == ids for push in pushed
+    )
+    assert any(mark[0] == "compaction" for push in pushed for mark in push.get("marks", []))
+
+
+def test_every_view_of_a_session_hears_the_same(front, session):
+    widgets = [make(session) for make in WIDGETS]
+    assert len({id(widget.subject) for widget in widgets}) == 1
+    talk(session, 1, start=120)
+    quiet(front)
+    told = {comm_id for comm_id, data in front.messages if "push" in data.get("content", {})}
+    assert told == {widget.model_id for widget in widgets}
+
+
+async def test_a_session_that_somebody_opened_by_themselves_is_followed_too(front, notebook, store_path):
+    async with MnesisSession.open(model="offline/quote", db_path=store_path, title="own") as session:
+        await session.record("Hello.", "Hi.")
+        ui = await asyncio.to_thread(inspect, session)
+        assert (await asyncio.to_thread(front.ask, ui, "overview"))["head"]["turns"] == 1
+        await session.record("More.", "Yes.")
+        pushed = await asyncio.to_thread(quiet, front)
+        assert pushed[-1]["head"]["turns"] == 2
+
+
+# -- how much ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_widget_opens_with_little_state_and_answers_stay_bounded(front, session):
+    ui = inspect(session)
+    state_bytes = len(json.dumps(front.opened[ui.model_id]))
+    overview = len(json.dumps(front.ask(ui, "overview")))
+    lanes = len(json.dumps(front.ask(ui, "lanes", axis="turn")))
+    assert state_bytes < 120_000  # nearly all of it is the program
+    assert state_bytes + overview + lanes < 300_000
+
+
+def test_an_unknown_question_is_not_answered_and_a_wrong_one_is_answered_with_an_error(front, session):
+    ui = inspect(session)
+    assert "error" in front.ask(ui, "facts", turn=4711)
+    assert "error" in front.ask(ui, "rows", nonsense=1)
+    assert "error" in front.ask(ui, "item", turn=None, id="msg_01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    ui.comm.handle_msg({"content": {"data": {"method": "custom", "content": {"ask": "__class__"}}}, "buffers": []})
+    assert front.ask(ui, "facts", turn=0)["count"] == 2
+
+
+# -- traits -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", WIDGETS)
+def test_the_widgets_are_widgets_like_any_other(front, session, make):
+    one, other = make(session), Context(session)
+    assert repr(one) == f"<mnesis {make.__name__} of “heron”>"
+    ipywidgets.link((one, "turn"), (other, "turn"))
+    seen = []
+    one.observe(lambda change: seen.append(change["new"]), "turn")
+    front.set(one, turn=7, selected="msg_x")
+    assert (seen, other.turn, one.selected) == ([7], 7, "msg_x")
+    with pytest.raises(traitlets.TraitError, match="from 0"):
+        one.turn = 4711
+    ipywidgets.VBox([one, other])
+
+
+def test_a_session_is_named_by_object_id_or_title_and_the_current_one_is_the_default(front, session):
+    assert Budget().subject is Budget("heron").subject is Budget(session.id).subject is Budget(session).subject
+    with pytest.raises((InputError, NotFound), match="nobody"):
+        Budget("nobody")
+
+
+def test_a_session_in_memory_is_refused_with_what_to_do(front, notebook):
+    async def make():
+        return await MnesisSession.create(model="offline/quote", db_path=":memory:")
+
+    with pytest.raises(InputError, match="memory"):
+        inspect(state().bridge.call(make))
+
+
+# -- the static copy --------------------------------------------------------------------------------------------------
+
+
+def test_a_widget_is_shown_with_a_static_copy_that_keeps_up(front, notebook, session):
+    shown = notebook("ui = __import__('mnesis_jupyter').inspect()\nui")
+    view, copy = shown.final
+    assert "application/vnd.jupyter.widget-view+json" in view.data
+    assert view.data["text/plain"] == "<mnesis Inspector of “heron”>"
+    assert "after 120 turns" in copy.data["text/html"]
+    assert f'class="{notebook.names["ui"].copy_id}"' in copy.data["text/html"]
+    later = notebook("%%mnesis\nOne more.")
+    refreshed = [o for o in later.outputs if "after 121 turns" in o.data.get("text/html", "")]
+    assert refreshed
+    assert not re.search("<script|<style| on\\w+=", copy.data["text/html"])
+
+
+def test_the_static_copy_of_a_past_turn_is_of_that_turn(front, session):
+    window = window_of(session, 50)
+    html = Context(session, turn=50).static_html()
+    assert "window of turn 50" in html
+    assert f"Context, as it is sent ({len(window.items)})" in html
+
+
+def test_the_ui_magic_shows_the_inspector_and_takes_a_turn(front, notebook, session):
+    shown = notebook("%mnesis ui --turn 5")
+    assert "<mnesis Inspector of “heron”>" in shown.text
+    assert "window of turn 5" in shown.html
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_session_with_nothing_in_it_can_be_inspected(front, notebook, turns):
+    session = mnesis_jupyter.open_session(model="offline/quote", title="empty")
+    talk(session, turns)
+    for make in WIDGETS:
+        widget = make(session)
+        assert front.ask(widget, "overview")["head"]["turns"] == turns
+        assert front.ask(widget, "facts", turn=None)["count"] == 1 + (4 * turns)
+        assert front.ask(widget, "lanes", axis="time")["lanes"]["errors"] == []
+        assert widget.static_html()
