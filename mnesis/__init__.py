@@ -32,6 +32,7 @@ from mnesis.errors import (
     Unavailable,
 )
 from mnesis.events.bus import MnesisEvent
+from mnesis.llm.redact import redact_secrets
 from mnesis.models.config import (
     CompactionConfig,
     FileConfig,
@@ -120,4 +121,5 @@ __all__ = [
     "TurnSnapshot",
     "Unavailable",
     "function_tool",
+    "redact_secrets",
 ]

@@ -5,6 +5,7 @@ import os
 import re
 import string
 from collections.abc import Iterable
+from html import escape
 
 __all__ = ["RedactedCause", "RedactingFilter", "redact", "redact_secrets"]
 
@@ -36,7 +37,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Of a known secret its pieces go too; what is masked only in part (`sk-ab***yz`) goes as a whole.
     """
-    known = {*secrets, *(value for name, value in os.environ.items() if _SECRET_NAME.search(name))}
+    known = {*secrets, *_of_environment()}
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= _PREFIX:
             text = _without_pieces(text.replace(secret, _MASK), secret)
@@ -80,6 +81,10 @@ class RedactingFilter(logging.Filter):
         return True
 
 
+def _of_environment() -> Iterable[str]:
+    return (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+
+
 _WHOLE_KEYS = re.compile(
     r"""
       \bBearer\s+[\w.~+/=-]{20,}
@@ -93,5 +98,11 @@ _WHOLE_KEYS = re.compile(
 
 
 def redact_secrets(text: str) -> str:
-    """The text of a conversation without whole keys. Narrower than `redact`: what only resembles a key stays."""
+    """The text of a conversation, or an HTML page of it, without whole keys, and without the keys of the environment.
+
+    Narrower than `redact`: what only resembles a key stays.
+    """
+    for secret in _of_environment():
+        if len(secret) >= _PREFIX:
+            text = text.replace(secret, _MASK).replace(escape(secret), _MASK)
     return _WHOLE_KEYS.sub(_MASK, text)
