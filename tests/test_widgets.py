@@ -346,3 +346,33 @@ def test_a_session_with_nothing_in_it_can_be_inspected(front, notebook, turns):
         assert front.ask(widget, "facts", turn=None)["count"] == 1 + (4 * turns)
         assert front.ask(widget, "lanes", axis="time")["lanes"]["errors"] == []
         assert widget.static_html()
+
+
+# -- the report -------------------------------------------------------------------------------------------------------
+
+
+def test_the_export_is_one_file_that_runs_nothing_fetches_nothing_and_holds_no_key(
+    front, notebook, tmp_path, monkeypatch
+):
+    key, secret = "sk-" + "a1B2" * 8, "correct-horse<&>battery"
+    monkeypatch.setenv("SOME_API_KEY", secret)
+    session = mnesis_jupyter.open_session(model="offline/quote", title=f"report {key}", config=SMALL)
+    talk(session, 60)
+    state().bridge.call(session.record, f"My key is {key}, and {secret}.", f"<script>{key}</script>")
+    path = tmp_path / "report.html"
+    told = notebook(f"%mnesis export {path}")
+    assert str(path) in told.text
+    page = path.read_text()
+    assert "<svg" in page
+    assert "60" in page
+    assert not re.search(r"<script|<link|<img|<iframe| on\w+=|javascript:|url\(|https?://", page)
+    assert key not in page
+    assert "correct-horse" not in page
+    assert page.count("[redacted]") >= 3
+    assert "default-src 'none'" in page
+
+
+def test_an_export_to_a_place_that_is_not_there_says_so(front, notebook, session, tmp_path):
+    failed = notebook.run(f"%mnesis export {tmp_path}/no/such/report.html")
+    assert isinstance(failed.error, InputError)
+    assert "No such file" in str(failed.error)

@@ -1,8 +1,10 @@
 """The inspector."""
 
 import argparse
+from pathlib import Path
 
-from mnesis_jupyter.commands.registry import SESSION, argument, chosen, command
+from mnesis import InputError
+from mnesis_jupyter.commands.registry import SESSION, argument, chosen, command, name_of, notice
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
 
@@ -20,3 +22,24 @@ def _ui(state: State, options: argparse.Namespace) -> Output | None:
 
     display(inspect(chosen(state, options), turn=options.turn))  # type: ignore[no-untyped-call]
     return None
+
+
+@command(
+    "export",
+    "The whole inspection as one HTML file: offline, without scripts, without keys.",
+    argument("file", type=Path, metavar="FILE", help="where to write it, such as report.html"),
+    SESSION,
+)
+def _export(state: State, options: argparse.Namespace) -> Output:
+    from mnesis_jupyter.widgets.panel import subject_of
+    from mnesis_jupyter.widgets.report import report
+
+    session = chosen(state, options)
+    path = options.file.expanduser()
+    try:
+        path.write_text(report(subject_of(session)), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); give another file") from error
+    size = path.stat().st_size
+    told = f"Exported {name_of(session)} to `{path}`, {size / 1000:,.0f} kB."
+    return notice(told, "It holds what was said; keys in it are masked.")

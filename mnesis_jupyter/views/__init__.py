@@ -25,6 +25,7 @@ from mnesis_jupyter.views.inspection import (
     summaries_copy_html,
     timeline_copy_html,
 )
+from mnesis_jupyter.views.page import Span, map_svg, page_html
 from mnesis_jupyter.views.pieces import KINDS
 from mnesis_jupyter.views.recall import (
     description_html,
@@ -52,6 +53,7 @@ __all__ = [
     "LaneLine",
     "Node",
     "ReplyState",
+    "Span",
     "SummaryLine",
     "budget_copy_html",
     "budget_html",
@@ -73,8 +75,10 @@ __all__ = [
     "inspector_copy_html",
     "lineage_html",
     "lineage_text",
+    "map_svg",
     "notice_html",
     "notice_text",
+    "page_html",
     "reply_block",
     "reply_text",
     "summaries_copy_html",

@@ -13,9 +13,11 @@ _TABLE = "margin:0;border-collapse:collapse;table-layout:auto;font-size:12px"
 _CAPTION = "caption-side:top;text-align:left;padding:0 0 4px 0;font-size:13px"
 
 
-def table_html(rows: Iterable[Sequence[object]], columns: Sequence[str], caption: str) -> Html:
-    """A small listing. Numbers stand right, with thousands separated; long cells and what follows row 200 are cut."""
-    cells, more = _cells(rows)
+def table_html(
+    rows: Iterable[Sequence[object]], columns: Sequence[str], caption: str, most: int = _MAX_TABLE_ROWS
+) -> Html:
+    """A small listing. Numbers stand right, thousands separated; long cells and what follows row `most` are cut."""
+    cells, more = _cells(rows, most)
     numeric = [all(_is_number(row[at]) for row in cells) for at in range(len(columns))]
     style = "padding:3px 14px 3px 0;white-space:nowrap;vertical-align:top;text-align:{}"
     styles = [style.format("right" if number else "left") for number in numeric]
@@ -41,16 +43,16 @@ def table_html(rows: Iterable[Sequence[object]], columns: Sequence[str], caption
 
 def table_text(rows: Iterable[Sequence[object]], columns: Sequence[str], caption: str) -> str:
     """The same listing in columns of text."""
-    cells, more = _cells(rows)
+    cells, more = _cells(rows, _MAX_TABLE_ROWS)
     lines = [[visible(_cell(cell)) for cell in row] for row in (columns, *cells)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([visible(caption), *table, *([more] if more else [])])
 
 
-def _cells(rows: Iterable[Sequence[object]]) -> tuple[list[Sequence[object]], str]:
+def _cells(rows: Iterable[Sequence[object]], most: int) -> tuple[list[Sequence[object]], str]:
     every = iter(rows)
-    cells = list(islice(every, _MAX_TABLE_ROWS))
+    cells = list(islice(every, most))
     more = sum(1 for _ in every)
     return cells, f"… and {more:,} more" if more else ""
 

@@ -5,7 +5,7 @@ const PAGE = 200;
 const STAND_INS = { pruned: "✂ pruned", excerpt: "✂ excerpt" };
 const SIGNS = { added: "+", restored: "+", removed: "−", summarised: "−", pruned: "~", changed: "~" };
 const STATES = {
-  verbatim: "stands in the window now, word for word",
+  verbatim: "stands in the window now",
   excerpt: "stands in the window now as an excerpt",
   pruned: "its output was pruned from the window",
   covered: "is covered by a summary now",

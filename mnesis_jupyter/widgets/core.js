@@ -106,7 +106,7 @@ export function feedOf(model) {
   feed.shown = () => feed.get("turn") ?? feed.head?.turns ?? 0;
   feed.extent = () => {
     const [first, last] = feed.get("span") ?? [];
-    return last > first ? [first, last] : [0, Math.max(1, feed.head?.turns ?? 1)];
+    return last > first ? [first, last] : [0, Math.max(16, feed.head?.turns ?? 1)];
   };
 
   const hear = (content) => {

@@ -37,6 +37,8 @@ def subject_of(session: MnesisSession | str | None) -> Subject:
     if subject is None or subject.bridge is not here.bridge:
         subject = _SUBJECTS[session.id] = Subject(hosted, here.bridge)
         here.listen(session.id, subject.heard)
+    subject.session = hosted
+    subject.follow(hosted)
     subject.follow(session)
     return subject
 
@@ -64,7 +66,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, session: MnesisSession | str | None = None, **traits: Any) -> None:
         """Without `session`, of the kernel's current one."""
         self.subject = subject_of(session)
-        self._copies: list[tuple[DisplayHandle, int]] = []
+        self._copies: list[tuple[DisplayHandle, tuple[int, int | None]]] = []
         super().__init__(**traits)
         self.set_trait("copy_id", f"mnesis-copy-{secrets.token_hex(4)}")
         self.on_msg(self._asked)
@@ -99,7 +101,7 @@ class Panel(anywidget.AnyWidget):
         show: Any = display
         show(bundle, metadata=metadata, raw=True)
         handle = show(self._copy(), raw=True, display_id=True)
-        self._copies.append((handle, self.subject.changes))
+        self._copies.append((handle, (self.subject.changes, self.turn)))
         if len(self._copies) == 1 and (shell := get_ipython()) is not None:
             shell.events.register("post_run_cell", self._refresh)
 
@@ -109,12 +111,12 @@ class Panel(anywidget.AnyWidget):
 
     def _refresh(self, result: object = None) -> None:
         """Bring the static copies up to date. After a cell: what is displayed between cells is dropped."""
-        changes = self.subject.changes
-        stale = [handle for handle, seen in self._copies if seen != changes]
+        now = (self.subject.changes, self.turn)
+        stale = [handle for handle, seen in self._copies if seen != now]
         if not stale:
             return
         self.subject.catch_up()
         copy = self._copy()
         for handle in stale:
             handle.update(copy, raw=True)  # type: ignore[no-untyped-call]
-        self._copies = [(handle, changes) for handle, _ in self._copies]
+        self._copies = [(handle, now) for handle, _ in self._copies]

@@ -64,6 +64,8 @@ class Subject:
         if session.db_path is None:
             raise InputError("a session kept in memory can be read by itself only; give it a db_path to inspect it")
         self.id = session.id
+        self.session = session
+        """It, as it is open on the bridge's loop."""
         self.path: Path = session.db_path
         self.log = Log(self.path, self.id)
         self.changes = 0
@@ -80,16 +82,16 @@ class Subject:
         """How the model's window is shared out, by the engine."""
         self._written = ""
         self._dirty = self._following = False
-        self._unsubscribe: Callable[[], None] = lambda: None
+        self._followed: WeakSet[MnesisSession] = WeakSet()
         self.follow(session)
         self.catch_up()
         self._told = Told(self.log.settled, len(self.log.marks), len(self._now), self._epoch)
 
     def follow(self, session: MnesisSession) -> None:
-        """Hear of what happens to this object, which is, or stands for, the session."""
-        self._unsubscribe()
-        self.session = session
-        self._unsubscribe = session.subscribe(None, self._happened)
+        """Hear of what happens to this object, too: a session may be open more than once."""
+        if session not in self._followed:
+            self._followed.add(session)
+            session.subscribe(None, self._happened)
 
     def catch_up(self) -> None:
         """Read what has happened, in this thread."""
@@ -100,6 +102,11 @@ class Subject:
     def join(self, listener: Listener) -> None:
         """Tell this widget what happens, for as long as it exists."""
         self._listeners.add(listener)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the next window can be assembled as it is: if not, asking the engine for it would compact it."""
+        return self.budget is not None and sum(each.tokens for each in self._now) <= self.budget.usable
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
@@ -250,8 +257,7 @@ class Subject:
 
     async def _exact(self, turn: int | None, item: ItemRow) -> str:
         """The text as it is, or was, sent. Never sets off a compaction: a window that is too full is not assembled."""
-        fits = self.budget is not None and sum(each.tokens for each in self._now) <= self.budget.usable
-        if turn is not None or fits:
+        if turn is not None or self.fits:
             sent = (await self.session.context(turn)).items
             role = "tool" if item.result else None
             if found := next((each for each in sent if each.id == item.id and _is(each, role)), None):

@@ -56,7 +56,7 @@ export function summaries(root, feed) {
     const here = nodes.filter((each) => state(each) === "alive");
     note.textContent = nodes.length
       ? dotted(plural(here.length, "summary").replace("summarys", "summaries") + " in this window", floor ? `verbatim from turn ${number(floor)}` : "")
-      : "no summaries: every turn stands in the window, word for word";
+      : head.turns ? "no summaries: every turn stands in the window, word for word" : "nothing was said yet; a %%mnesis cell says something";
     key.hidden = !nodes.length;
     axis.setAttribute("aria-valuemin", 0);
     axis.setAttribute("aria-valuemax", head.turns);
@@ -114,7 +114,7 @@ export function summaries(root, feed) {
   const ticks = (x, first, last, width, base) => {
     const step = [1, 2, 5].flatMap((each) => [0, 1, 2, 3, 4, 5].map((zeros) => each * 10 ** zeros)).sort((a, b) => a - b).find((each) => x(first + each) > 64) ?? last;
     const made = [];
-    for (let turn = Math.ceil(first / step) * step; turn < last; turn += step) if (x(turn + 0.5) < width - 12) made.push(s("text", { x: Math.max(0, x(turn + 0.5)), y: base + 14, "text-anchor": x(turn + 0.5) < 12 ? "start" : "middle" }, number(turn)));
+    for (let turn = Math.ceil(first / step) * step; turn < Math.min(last, feed.head.turns); turn += step) if (x(turn + 0.5) < width - 12) made.push(s("text", { x: Math.max(0, x(turn + 0.5)), y: base + 14, "text-anchor": x(turn + 0.5) < 12 ? "start" : "middle" }, number(turn)));
     return made;
   };
   const verbatim = (x, floor, first, last, base) =>

@@ -48,6 +48,7 @@ export function timeline(root, feed) {
     const width = axis.clientWidth;
     const x = (place) => ((place - first) / (last - first)) * width;
     const lanes = shown();
+    body.hidden = !there().length;
     const base = Math.max(1, lanes.length) * LANE + 2;
     const foot = kind === "turn" ? 0 : 18;
     chart.setAttribute("height", base + foot);
@@ -161,7 +162,7 @@ export function timeline(root, feed) {
   byTurn.addEventListener("click", () => choose("turn"));
   byTime.addEventListener("click", () => choose("time"));
 
-  const paint = painter(body, draw);
+  const paint = painter(node, draw);
   feed.on("map", () => (data ? paint() : load()));
   feed.on("span", load);
   feed.on("news", ({ marks }) => {
