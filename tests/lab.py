@@ -22,6 +22,7 @@ from workers import ROOT
 
 SHOTS = ROOT / "build" / "screenshots"
 _KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+_FAILED = '[data-mime-type="application/vnd.jupyter.error"]'
 _SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     # Outputs that are out of sight are in the page as well.
@@ -52,10 +53,13 @@ class Open:
         self.page.wait_for_function(
             """() => {
                 const seen = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent);
-                return seen.length && seen.every(text => /\\[\\d+\\]/.test(text));
+                return document.querySelector('[data-mime-type="application/vnd.jupyter.error"]')
+                    || seen.length && seen.every(text => /\\[\\d+\\]/.test(text));
             }""",
             timeout=timeout * 1000,
         )
+        if self.page.locator(_FAILED).count():
+            raise AssertionError(self.page.locator(_FAILED).first.inner_text())
 
     def add_and_run(self, source: str) -> None:
         """A cell more, at the end, run without waiting."""
@@ -104,6 +108,7 @@ class Lab:
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
         )
         try:
+            context.set_default_timeout(15_000)
             yield context.new_page()
         finally:
             context.close()
@@ -113,6 +118,16 @@ class Lab:
         """A notebook in JupyterLab; with `ready`, once its kernel is."""
         with self.page(**options) as page:
             yield self.opened(page, name, ready=ready, dark=bool(options.get("dark")))
+        self.end_kernels()
+
+    def end_kernels(self) -> None:
+        """Shut down what the notebooks have started."""
+        headers = {"Authorization": f"token {self.token}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{self.base}/api/sessions", headers=headers)) as answer:
+            running = json.load(answer)
+        for session in running:
+            address = f"{self.base}/api/sessions/{session['id']}"
+            urllib.request.urlopen(urllib.request.Request(address, headers=headers, method="DELETE")).close()
 
     def opened(self, page: Page, name: str, *, ready: bool = True, dark: bool = False) -> Open:
         """A notebook in a page."""

@@ -151,3 +151,19 @@ def test_a_script_that_forgets_everything_ends_by_itself_and_says_nothing(tmp_pa
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "text_delta\n"
+
+
+def test_work_can_be_started_without_waiting_for_it_also_after_the_end():
+    bridge = Bridge()
+    done = threading.Event()
+
+    async def work(event: threading.Event) -> None:
+        await asyncio.sleep(0)
+        event.set()
+
+    bridge.start(work, done)
+    assert done.wait(5)
+    bridge.close()
+    never = threading.Event()
+    bridge.start(work, never)
+    assert not never.wait(0.05)
