@@ -319,6 +319,9 @@ def test_everything_is_done_by_keyboard_alone(jupyter):
         page.wait_for_function("() => document.querySelector('.mn-where').textContent.startsWith('next request')")
         assert page.locator(".mn-map").get_attribute("aria-valuetext")
         focus(".mn-list")
+        page.keyboard.press("d")  # twice deletes a cell, elsewhere
+        page.keyboard.press("d")
+        assert page.locator(".jp-Cell").count() == 2
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         page.wait_for_selector(".mn-detail .mn-text")

@@ -145,6 +145,19 @@ def test_the_window_is_searched_filtered_and_sorted_in_the_kernel(front, session
     assert [row[5] for row in largest] == sorted((row[5] for row in largest), reverse=True)
 
 
+def test_a_condensed_summary_says_which_ones_went_into_it(front, session):
+    ui = inspect(session)
+    condensed = [s for s in state().bridge.call(session.summaries) if s.kind == "condensed"]
+    assert condensed
+    for turn in (30, 100):
+        rows = front.ask(ui, "below", view=front.ask(ui, "facts", turn=turn)["view"])["rows"]
+        standing = {item.id for item in window_of(session, turn).items if item.kind == "summary"}
+        assert {row["id"] for row in rows} == standing
+    for summary in condensed:
+        rows = front.ask(ui, "below", id=summary.id)["rows"]
+        assert {row["id"] for row in rows} == {source.id for source in summary.sources}
+
+
 # -- the map and the timeline -----------------------------------------------------------------------------------------
 
 

@@ -125,14 +125,15 @@ def events(path: Path, session: str, types: Iterable[str], after: int = -1) -> l
     return [EventRow(*row) for row in rows(path, query, (session, after, *wanted))]
 
 
-def breaks(path: Path, session: str) -> list[tuple[int, str]]:
-    """The views that changed what had been sent already, and by what: there a provider's prompt cache is of no use."""
+def breaks(path: Path, session: str, after: int = -1) -> list[tuple[int, str]]:
+    """The views behind one that changed what had been sent already, and by what: there a prompt cache is of no use."""
     query = """
-        SELECT died_view, 'compaction' FROM context_item WHERE session_id = :session AND died_view IS NOT NULL
+        SELECT died_view, 'compaction' FROM context_item WHERE session_id = :session AND died_view > :after
         UNION SELECT born_view, 'pruning' FROM tombstone WHERE session_id = :session AND kind = 'pruned'
+            AND born_view > :after
         ORDER BY 1
     """
-    return rows(path, query, {"session": session})
+    return rows(path, query, {"session": session, "after": after})
 
 
 class ItemRow(NamedTuple):

@@ -41,7 +41,9 @@ export function context(root, feed) {
   let open = -1;
   let height = 0;
   let asked = 0;
+  let view = 420;
   const asking = new Set();
+  const made = new Map();
   const plain = () => !search.value && !kind.value && !order.value && !diff;
   const query = () => ({ turn: feed.get("turn"), search: search.value, kinds: kind.value ? [kind.value] : [], order: order.value });
   const top = (at) => at * ROW + (open >= 0 && at > open ? height : 0);
@@ -95,9 +97,8 @@ export function context(root, feed) {
     const mine = asked;
     const answer = await feed.ask("rows", { ...query(), start: page * PAGE }).catch(() => null);
     if (mine !== asked || !answer) return;
-    total = answer.total;
     answer.rows.forEach((row, at) => (rows[page * PAGE + at] = row));
-    paint();
+    roll();
   };
   const cells = (row) => {
     const [glyph, name] = KINDS[row[1]] ?? ["·", row[1]];
@@ -124,32 +125,46 @@ export function context(root, feed) {
     const row = rows[at];
     const selected = row && keyed(row) === feed.get("selected");
     const props = { id: `${uid}-${at}`, role: "option", class: `mn-row${at === active ? " mn-active" : ""}`, "aria-selected": selected ? "true" : "false", "aria-setsize": total, "aria-posinset": at + 1, style: { top: `${top(at)}px` } };
+    if (!row) props["data-waits"] = "yes";
     if (diff && row) props.class += ` mn-${row.change}`;
-    const made = h("div", props, row ? (diff ? changeCells(row) : cells(row)) : h("span", { class: "mn-dim" }, "…"));
-    made.addEventListener("click", () => choose(at));
-    return made;
+    const node = h("div", props, row ? (diff ? changeCells(row) : cells(row)) : h("span", { class: "mn-dim" }, "…"));
+    node.addEventListener("click", () => choose(at));
+    return node;
   };
   const keyed = (row) => (diff ? row.id : keyOf(row));
   const draw = () => {
     const { facts, head } = feed;
     if (!head || !facts) return;
     const writing = feed.writing && feed.get("turn") === null && plain();
+    made.clear();
     room.style.height = `${top(total) + (open === total - 1 ? height : 0) + (writing ? ROW : 0)}px`;
     scroller.style.height = `${Math.min(Math.max(total + (writing ? 1 : 0), 2) * ROW + (open >= 0 ? height : 0), 420)}px`;
-    const view = scroller.clientHeight || 420;
-    const from = Math.max(0, place(scroller.scrollTop) - 6);
-    const to = Math.min(total, place(scroller.scrollTop + view) + 7);
-    const shown = [];
-    for (let at = from; at < to; at++) {
-      shown.push(element(at));
-      if (!rows[at]) void more(Math.floor(at / PAGE));
-    }
-    if (writing) shown.push(pending());
-    room.replaceChildren(...shown);
+    view = scroller.clientHeight || 420;
+    room.replaceChildren(...(writing ? [pending()] : []));
+    roll();
     if (total) list.setAttribute("aria-activedescendant", `${uid}-${active}`);
     else list.removeAttribute("aria-activedescendant");
     detail.style.top = `${(open + 1) * ROW}px`;
     told(facts);
+  };
+  // Only what comes into sight is made, and only what leaves it is taken away.
+  const roll = () => {
+    const [from, to] = [Math.max(0, place(scroller.scrollTop) - 6), Math.min(total, place(scroller.scrollTop + view) + 7)];
+    for (const [at, node] of made)
+      if (at < from || at >= to || (rows[at] && node.dataset.waits)) {
+        node.remove();
+        made.delete(at);
+      }
+    const first = made.size ? Math.min(...made.keys()) : 0;
+    const [above, below] = [[], []];
+    for (let at = from; at < to; at++) {
+      if (!rows[at]) void more(Math.floor(at / PAGE));
+      if (made.has(at)) continue;
+      made.set(at, element(at));
+      (at < first ? above : below).push(made.get(at));
+    }
+    if (above.length) room.prepend(...above);
+    if (below.length) room.append(...below);
   };
   const pending = () =>
     h("div", { class: "mn-row mn-pending", style: { top: `${top(total)}px` } },
@@ -252,17 +267,14 @@ export function context(root, feed) {
   list.addEventListener("keydown", (event) => {
     if (event.target !== list || !keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    event.stopPropagation();
     keys[event.key]();
   });
   for (const region of [detail, pinned])
     region.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
-      event.stopPropagation();
       close();
       list.focus();
     });
-  for (const field of [search, kind, order]) field.addEventListener("keydown", (event) => event.stopPropagation());
 
   // -- what it listens to --
   const uid = `mn${Math.random().toString(36).slice(2, 8)}`;
@@ -288,7 +300,7 @@ export function context(root, feed) {
     feed.set("selected", keyOf(row));
     await show();
   });
-  scroller.addEventListener("scroll", paint, { passive: true });
+  scroller.addEventListener("scroll", painter(scroller, roll), { passive: true });
   new ResizeObserver(measure).observe(detail);
   let epoch = -1;
   feed.on("facts", () => {

@@ -10,7 +10,7 @@ from mnesis_jupyter.widgets.wire import line_of
 def facts_of(subject: Subject, turn: int | None) -> Inspection:
     """What is known of a session, at a turn or now."""
     head, facts, log = subject.head(), subject.facts(turn), subject.log
-    view = facts["view"]
+    standing = {each.id for each in log.standing(facts["view"])}
     marks = {lane: [mark for mark in log.marks if mark.lane == lane] for lane in LANES}
     return Inspection(
         title=visible(head["title"] or subject.id),
@@ -31,7 +31,7 @@ def facts_of(subject: Subject, turn: int | None) -> Inspection:
                 each.source_tokens,
                 each.tokens,
                 each.lost,
-                each.born <= view and (each.died is None or each.died > view),
+                each.id in standing,
             )
             for each in log.summaries
         ],

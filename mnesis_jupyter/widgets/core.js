@@ -199,6 +199,8 @@ export function widget(panel) {
     const wait = h("p", { class: "mn-wait" }, "Waiting for the kernel. Where there is none, the static copy below stands for this view.");
     el.append(root);
     root.append(wait);
+    // A notebook in command mode would take "d d" for "delete this cell". Its shortcuts with Ctrl are left to it.
+    root.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
     feed.tip = tooltip(root);
     const close = panel(root, feed);
     feed.load().then(

@@ -61,7 +61,6 @@ export function inspector(root, feed) {
     on.disabled = now.disabled = turn === null;
   };
   slider.addEventListener("input", () => (stop(), go(Number(slider.value))));
-  slider.addEventListener("keydown", (event) => event.stopPropagation());
   ["head", "turn", "facts"].forEach((name) => feed.on(name, draw));
   return stop;
 }

@@ -16,6 +16,10 @@ from mnesis_jupyter.html import visible
 BINS = 1024
 """So many columns of turns are told apart at most: about as many as a screen has."""
 
+_NODES = 4 * BINS
+_TOO_NARROW = 4 / 1024
+"""Of all that is shown: less than 5 pixels on any screen that the map fits on."""
+
 LANES = ("turns", "tools", "compaction", "pruning", "cache", "retries", "errors", "operators")
 _PIECES = 400
 """So many marks a lane has at most; those that would touch become one."""
@@ -76,7 +80,7 @@ class Log:
             self._event = happened[-1].seq
         if rewritten:
             self.summaries = inspection.summaries(self._path, self._session)
-        marks += self._breaks(since, rewritten)
+        marks += self._breaks(since)
         self.marks += marks
         return rewritten
 
@@ -120,13 +124,31 @@ class Log:
         }
 
     def icicle(self, first: int, last: int) -> dict[str, list[Any]]:
-        """The summaries of these turns by column. Where there are very many, only those that can be seen."""
+        """The summaries of these turns by column. Where there are very many, only those that can be told apart; what is
+        too narrow to be pointed at comes without its id.
+        """
         seen = [each for each in self.summaries if each.last >= first and each.first < last]
-        if len(seen) > 2 * BINS:
+        if len(seen) > _NODES:
             narrow = (last - first) / BINS
             seen = [each for each in seen if each.last - each.first + 1 >= narrow or each.died is None]
-        names = ("id", "depth", "level", "first", "last", "tokens", "source_tokens", "born", "died", "lost", "sources")
-        return {name: [getattr(each, name) for each in seen] for name in names}
+            seen = seen[-_NODES:]
+        names = ("depth", "level", "first", "last", "tokens", "source_tokens", "born", "died", "lost", "sources")
+        narrow = _TOO_NARROW * (last - first) if last - first > BINS else 0
+        columns = {name: [getattr(each, name) for each in seen] for name in names}
+        return {"id": ["" if each.last - each.first + 1 < narrow else each.id for each in seen], **columns}
+
+    def standing(self, view: int) -> list[SummaryRow]:
+        """The summaries that stand in a view of the window."""
+        return [each for each in self.summaries if each.born <= view and (each.died is None or each.died > view)]
+
+    def below(self, id: str) -> list[SummaryRow]:
+        """The summaries that went into one."""
+        above = next((each for each in self.summaries if each.id == id), None)
+        return [
+            each
+            for each in self.summaries
+            if above and each.died == above.born and above.first <= each.first and each.last <= above.last
+        ]
 
     # -- the timeline -------------------------------------------------------------------------------------------------
 
@@ -197,14 +219,15 @@ class Log:
                 words = f"a map is through: {told['done']} done, {told['failed']} failed"
                 yield self._mark("operators", turn, event.at, words)
 
-    def _breaks(self, since: int, rewritten: bool) -> Iterable[Mark]:
+    def _breaks(self, since: int) -> Iterable[Mark]:
         """Where the prefix of a request was not that of the one before."""
         found: dict[int, str] = {}
         for turn in range(max(1, since), len(self.turns)):
             if self.turns[turn].preamble != self.turns[turn - 1].preamble:
                 found[turn] = "other system prompt or tools"
-        if rewritten or found or since < len(self.turns):
-            for view, cause in inspection.breaks(self._path, self._session):
+        if since < len(self.turns):
+            seen = self._views[since - 1] if since else -1
+            for view, cause in inspection.breaks(self._path, self._session, seen):
                 if (turn := bisect_left(self._views, view)) < len(self.turns):
                     found[turn] = cause
         for turn in sorted(found.keys() - self.broken.keys()):

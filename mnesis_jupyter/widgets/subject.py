@@ -16,7 +16,7 @@ from mnesis.events.payloads import Payload
 from mnesis.models.context import Budget
 from mnesis_jupyter.bridge import Bridge
 from mnesis_jupyter.frames import inspection
-from mnesis_jupyter.frames.inspection import ItemRow
+from mnesis_jupyter.frames.inspection import ItemRow, SummaryRow
 from mnesis_jupyter.html import visible
 from mnesis_jupyter.widgets.log import Log
 from mnesis_jupyter.widgets.wire import change_of, item_of, original_of, row_of, strip_of
@@ -96,7 +96,7 @@ class Subject:
     def catch_up(self) -> None:
         """Read what has happened, in this thread."""
         self._locked(self._read)
-        with contextlib.suppress(MnesisError):
+        with contextlib.suppress(MnesisError, RuntimeError):  # closed: the session, or the loop
             self.bridge.call(self._share_out)
 
     def join(self, listener: Listener) -> None:
@@ -120,6 +120,7 @@ class Subject:
             "item": self._item,
             "text": self._text,
             "expand": self._expand,
+            "below": self._below,
             "lanes": self._lanes,
             "diff": self._diff,
         }
@@ -283,6 +284,14 @@ class Subject:
     async def _expand(self, id: str, cursor: str | None = None) -> dict[str, Any]:
         page = await self.session.expand(id, max_tokens=1500, cursor=cursor)
         return {"items": [original_of(each) for each in page.items], "next": page.next_cursor}
+
+    async def _below(self, id: str = "", view: int = -1) -> dict[str, Any]:
+        """The summaries that went into one; without one, those that stand in a view."""
+
+        def found() -> list[SummaryRow]:
+            return self.log.below(id) if id else self.log.standing(view)
+
+        return {"rows": [each._asdict() for each in await asyncio.to_thread(self._locked, found)]}
 
     async def _lanes(self, axis: str, span: Sequence[float] = ()) -> dict[str, Any]:
         def lanes() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-import { SAID, dotted, h, number, painter, percent, plural, s, section, short, tokens, turns } from "./core.js";
+import { SAID, dotted, h, number, painter, percent, plural, s, section, tokens, turns } from "./core.js";
 
 const BAR = 58;
 const LEVEL = 21;
@@ -77,13 +77,13 @@ export function summaries(root, feed) {
       if (end < 0 || begin > x.width) continue;
       const [left, size, y] = [begin + 0.75, end - begin - 1.5, (depth - each.depth) * LEVEL + 1];
       const kind = state(each);
-      if (size < 5 && each.id !== selected && each.at !== chosen) {
+      if (size < 5 && (!each.id || each.id !== selected) && each.at !== chosen) {
         narrow[kind] += `M${left.toFixed(1)} ${y}h${Math.max(0.6, size).toFixed(1)}v${LEVEL - 3}h-${Math.max(0.6, size).toFixed(1)}z`;
         continue;
       }
       const label = each.first === each.last ? `${each.first}` : `${each.first}–${each.last}`;
       wide.push(
-        s("rect", { class: `mn-node mn-${kind}${each.id === selected ? " mn-selected" : ""}${each.at === chosen ? " mn-chosen" : ""}`, x: left, y, width: Math.max(1, size), height: LEVEL - 3, rx: 3 }),
+        s("rect", { class: `mn-node mn-${kind}${each.id && each.id === selected ? " mn-selected" : ""}${each.at === chosen ? " mn-chosen" : ""}`, x: left, y, width: Math.max(1, size), height: LEVEL - 3, rx: 3 }),
         size > label.length * 7 + 22 ? s("text", { class: `mn-nodetext mn-${kind}`, x: Math.max(0, left) + 6, y: y + 13 }, `Σ ${label}`) : size > 16 ? s("text", { class: `mn-nodetext mn-${kind}`, x: Math.max(0, left) + 4, y: y + 13 }, "Σ") : "");
     }
     return [...Object.entries(narrow).filter(([, d]) => d).map(([kind, d]) => s("path", { class: `mn-node mn-${kind}`, d })), ...wide];
@@ -138,7 +138,7 @@ export function summaries(root, feed) {
     const last = Math.min(turn + columns.width - 1, head.turns - 1);
     const said = SAID.map((kind, place) => columns.said[place][at] && `${kind} ${number(columns.said[place][at])}`).filter(Boolean);
     const above = over(turn).find((each) => state(each) === "alive");
-    const now = turn > feed.shown() ? "not said yet at this turn" : above ? `covered by ${short(above.id)}, ${turns(above.first, above.last)}` : "stands in the window, word for word";
+    const now = turn > feed.shown() ? "not said yet at this turn" : above ? `covered by the summary of ${turns(above.first, above.last)}` : "stands in the window, word for word";
     return [columns.width > 1 ? turns(Math.floor(turn / columns.width) * columns.width, last) : `turn ${number(turn)}`, `${dotted(...said)} tokens`, now];
   };
   const nodeWords = (each) => [
@@ -180,7 +180,7 @@ export function summaries(root, feed) {
       return feed.set("span", [Math.max(0, Math.floor(a)), Math.max(Math.floor(a) + 2, Math.min(Math.ceil(b), feed.head.turns))]);
     }
     const { turn, summary } = place(event);
-    if (summary) feed.set("selected", summary.id);
+    if (summary) pick(summary);
     else go(turn);
   });
   axis.addEventListener("dblclick", () => feed.set("span", []));
@@ -196,6 +196,7 @@ export function summaries(root, feed) {
     chart.querySelector(".mn-brush")?.remove();
     chart.append(s("rect", { class: "mn-brush", x: a, y: 0, width: b - a, height: chart.clientHeight - 16 }));
   };
+  const pick = (summary) => (summary.id ? feed.set("selected", summary.id) : scale(0.25, (summary.first + summary.last + 1) / 2));
   const climb = (step) => {
     const above = over(Math.min(feed.shown(), (feed.head?.turns ?? 1) - 1));
     const at = above.findIndex((each) => each.at === chosen) + step;
@@ -205,17 +206,16 @@ export function summaries(root, feed) {
   const keys = {
     ArrowLeft: (event) => go(feed.shown() - (event.shiftKey ? 10 : 1)), ArrowRight: (event) => go(feed.shown() + (event.shiftKey ? 10 : 1)),
     Home: () => go(0), End: () => feed.set("turn", null), ArrowUp: () => climb(1), ArrowDown: () => climb(-1),
-    Enter: () => chosen >= 0 && feed.set("selected", nodes[chosen].id), "+": () => scale(0.5), "-": () => scale(2), 0: () => feed.set("span", []),
+    Enter: () => chosen >= 0 && pick(nodes[chosen]), "+": () => scale(0.5), "-": () => scale(2), 0: () => feed.set("span", []),
   };
   axis.addEventListener("keydown", (event) => {
     if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    event.stopPropagation();
     keys[event.key](event);
   });
 
   const paint = painter(body, draw);
-  const branch = treeOf(tree, feed, () => nodes, state);
+  const branch = treeOf(tree, feed);
   asTree.addEventListener("click", () => {
     tree.hidden = !tree.hidden;
     asTree.setAttribute("aria-pressed", String(!tree.hidden));
@@ -224,26 +224,31 @@ export function summaries(root, feed) {
   feed.on("summaries", () => (read(), paint(), branch()));
   ["head", "map", "facts", "turn", "selected", "span"].forEach((name) => feed.on(name, paint));
   feed.on("facts", branch);
-  feed.on("selected", branch);
 }
 
 // The same as a tree: what stands in the window at the top, below each what went into it, down to the messages.
-function treeOf(tree, feed, nodes, state) {
+function treeOf(tree, feed) {
   const open = new Set();
-  const leaves = new Map();
+  const under = new Map();
   let lines = [];
   let active = 0;
-  const below = (each) => nodes().filter((other) => other.died === each.born && other.first >= each.first && other.last <= each.last && other.id !== each.id);
+  let roots = [];
+  const load = async () => {
+    if (tree.hidden || !feed.facts) return;
+    roots = (await feed.ask("below", { view: feed.facts.view })).rows.sort((a, b) => a.first - b.first);
+    draw();
+  };
   const draw = () => {
     if (tree.hidden) return;
     lines = [];
     const add = (each, level) => {
       lines.push({ each, level, id: each.id, can: true });
       if (!open.has(each.id)) return;
-      if (each.depth) below(each).forEach((other) => add(other, level + 1));
-      else (leaves.get(each.id) ?? []).forEach((item) => lines.push({ item, level: level + 1, id: item.id }));
+      for (const other of under.get(each.id) ?? [])
+        if (each.depth) add(other, level + 1);
+        else lines.push({ item: other, level: level + 1, id: other.id });
     };
-    nodes().filter((each) => state(each) === "alive").sort((a, b) => a.first - b.first).forEach((each) => add(each, 1));
+    roots.forEach((each) => add(each, 1));
     active = Math.max(0, Math.min(active, lines.length - 1));
     tree.replaceChildren(...(lines.length ? lines.map(line) : [h("p", { class: "mn-empty" }, "No summary stands in this window.")]));
     if (lines.length) tree.setAttribute("aria-activedescendant", `${uid}-${active}`);
@@ -263,9 +268,9 @@ function treeOf(tree, feed, nodes, state) {
     if (!can || open.has(id) === to) return;
     if (open.has(id)) open.delete(id);
     else open.add(id);
-    if (!each.depth && !leaves.has(id)) {
-      leaves.set(id, []);
-      leaves.set(id, (await feed.ask("expand", { id })).items);
+    if (!under.has(id)) {
+      under.set(id, []);
+      under.set(id, each.depth ? (await feed.ask("below", { id })).rows : (await feed.ask("expand", { id })).items);
     }
     draw();
   };
@@ -281,11 +286,11 @@ function treeOf(tree, feed, nodes, state) {
   tree.addEventListener("keydown", (event) => {
     if (!keys[event.key] || !lines.length) return;
     event.preventDefault();
-    event.stopPropagation();
     keys[event.key]();
     draw();
     tree.querySelector(".mn-active")?.scrollIntoView({ block: "nearest" });
   });
   const uid = `mt${Math.random().toString(36).slice(2, 8)}`;
-  return draw;
+  feed.on("selected", draw);
+  return load;
 }

@@ -148,7 +148,6 @@ export function timeline(root, feed) {
     else if (event.key in keys) active = Math.max(0, Math.min(pieces().length - 1, active + keys[event.key]));
     else return;
     event.preventDefault();
-    event.stopPropagation();
     paint();
   });
   const choose = (name) => {
