@@ -29,12 +29,11 @@ def find(cx: sqlite3.Connection, id: str) -> EventRecord | None:
 
 def recent(cx: sqlite3.Connection, session_id: str, types: Sequence[MnesisEvent], limit: int) -> list[EventRecord]:
     """The newest events of these types, newest first."""
-    marks = ", ".join("?" * len(types))
-    rows = cx.execute(
-        f"SELECT {_COLUMNS} FROM event WHERE session_id = ? AND type IN ({marks}) ORDER BY seq DESC LIMIT ?",
-        (session_id, *(type.value for type in types), limit),
-    )
-    return [event_of(row) for row in rows]
+    # Asked for several types at once, SQLite walks back through all events until it has enough.
+    sql = f"SELECT {_COLUMNS} FROM event WHERE session_id = ? AND type = ? ORDER BY seq DESC LIMIT ?"
+    found = [event_of(row) for type in types for row in cx.execute(sql, (session_id, type.value, limit))]
+    found.sort(key=lambda event: -event.seq)
+    return found[:limit] if limit >= 0 else found
 
 
 def read(cx: sqlite3.Connection, session_id: str) -> list[EventRecord]:
