@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         store = Path(folder) / "sessions.db"
         for turns in options.turns:
             asyncio.run(_make(store, f"of {turns}", turns, SMALL))
-        asyncio.run(_make(store, "wide", 5_000, WIDE))
+        if not options.no_browser:
+            asyncio.run(_make(store, "wide", 5_000, WIDE))
         print(f"{'':<44}{'measured':>16}  limit")
         for turns in options.turns:
             _kernel(store, turns)

@@ -73,3 +73,11 @@ def test_the_recall_benchmark_says_what_is_found_and_what_it_costs(tmp_path):
         assert re.search(rf"{what} +[\d.]+ +[\d.]+\n", told), what
     assert re.search(r"\d+ us for the index of each; \d+ of its \d+ bytes", told)
     assert re.search(r"[\d,]+ -> [\d,]+ bytes a turn", told)
+
+
+@pytest.mark.slow
+def test_the_widget_benchmark_measures_the_kernel_without_a_browser():
+    told = ran("benchmarks/widgets.py", "--turns", "30", "--no-browser").stdout
+    for row in ("kernel", "state", "state and answers"):
+        assert re.search(rf"open on 30 turns: {row} +[\d,.]+ (ms|kB)", told)
+    assert re.search(r"live update at 30 turns +[\d.]+ kB", told)
