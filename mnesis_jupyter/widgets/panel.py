@@ -13,6 +13,7 @@ from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.html import Html, visible
 from mnesis_jupyter.state import state
 from mnesis_jupyter.views import inspection_text
+from mnesis_jupyter.widgets.answers import Answers
 from mnesis_jupyter.widgets.assets import module, styles
 from mnesis_jupyter.widgets.copies import facts_of
 from mnesis_jupyter.widgets.subject import Subject
@@ -66,6 +67,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, session: MnesisSession | str | None = None, **traits: Any) -> None:
         """Without `session`, of the kernel's current one."""
         self.subject = subject_of(session)
+        self._answers = Answers(self.subject)
         self._copies: list[tuple[DisplayHandle, tuple[int, int | None]]] = []
         super().__init__(**traits)
         self.set_trait("copy_id", f"mnesis-copy-{secrets.token_hex(4)}")
@@ -82,7 +84,7 @@ class Panel(anywidget.AnyWidget):
     def _asked(self, widget: Any, content: Any, buffers: Any) -> None:
         match content:
             case {"ask": str(what), "number": int(number), "with": dict(arguments)}:
-                self.subject.ask(self, number, what, {str(name): value for name, value in arguments.items()})
+                self._answers.ask(self, number, what, {str(name): value for name, value in arguments.items()})
 
     # -- where it cannot live -----------------------------------------------------------------------------------------
 

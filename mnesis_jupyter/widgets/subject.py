@@ -1,4 +1,4 @@
-"""A session under inspection: answers what the front end asks, and tells it what happens."""
+"""A session under inspection: read from its file, followed live, told to its widgets as it changes."""
 
 import asyncio
 import contextlib
@@ -6,39 +6,27 @@ import math
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakSet
 
-from mnesis import ContextItem, InputError, MnesisError, MnesisEvent, MnesisSession
+from mnesis import InputError, MnesisError, MnesisEvent, MnesisSession
 from mnesis.events.payloads import Payload
 from mnesis.models.context import Budget
 from mnesis_jupyter.bridge import Bridge
 from mnesis_jupyter.frames import inspection
-from mnesis_jupyter.frames.inspection import ItemRow, SummaryRow
+from mnesis_jupyter.frames.inspection import ItemRow
 from mnesis_jupyter.html import visible
 from mnesis_jupyter.widgets.log import Log
-from mnesis_jupyter.widgets.wire import change_of, item_of, original_of, row_of, strip_of
+from mnesis_jupyter.widgets.wire import row_of, strip_of
 
 _FRAME = 1 / 15
 _SHARE = 0.25
 """Of the time, at most, goes into following a session that never rests."""
 
 _KEPT_WINDOWS = 6
-_PAGE = 200
 _TAIL = 60
-_SHOWN = 20_000
-"""Characters of a text that are sent at once."""
-
-_ORDERS: dict[str, Callable[[ItemRow], Any]] = {
-    "largest": lambda item: -item.tokens,
-    "kind": lambda item: item.kind,
-    "turn": lambda item: -1 if item.turn is None else item.turn,
-}
-
-
-type _Answer = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 
 class Listener(Protocol):
@@ -75,7 +63,7 @@ class Subject:
         self._reading = threading.Lock()
         self._windows: OrderedDict[tuple[int, int], Sequence[ItemRow]] = OrderedDict()
         self._now: list[ItemRow] = []
-        self._epoch = 0
+        self.epoch = 0
         """How often the window was rewritten, rather than grown."""
         self._told = Told()
         self.budget: Budget | None = None
@@ -85,7 +73,7 @@ class Subject:
         self._followed: WeakSet[MnesisSession] = WeakSet()
         self.follow(session)
         self.catch_up()
-        self._told = Told(self.log.settled, len(self.log.marks), len(self._now), self._epoch)
+        self._told = Told(self.log.settled, len(self.log.marks), len(self._now), self.epoch)
 
     def follow(self, session: MnesisSession) -> None:
         """Hear of what happens to this object, too: a session may be open more than once."""
@@ -95,9 +83,9 @@ class Subject:
 
     def catch_up(self) -> None:
         """Read what has happened, in this thread."""
-        self._locked(self._read)
+        self.locked(self._read)
         with contextlib.suppress(MnesisError, RuntimeError):  # closed: the session, or the loop
-            self.bridge.call(self._share_out)
+            self.bridge.call(self.share_out)
 
     def join(self, listener: Listener) -> None:
         """Tell this widget what happens, for as long as it exists."""
@@ -108,43 +96,7 @@ class Subject:
         """Whether the next window can be assembled as it is: if not, asking the engine for it would compact it."""
         return self.budget is not None and sum(each.tokens for each in self._now) <= self.budget.usable
 
-    # -- questions ----------------------------------------------------------------------------------------------------
-
-    def ask(self, listener: Listener, number: int, what: str, arguments: dict[str, Any]) -> None:
-        """Answer a question of the front end, when the answer is there."""
-        answers: dict[str, _Answer] = {
-            "overview": self._overview,
-            "facts": self._facts_of,
-            "rows": self._rows,
-            "at": self._at,
-            "item": self._item,
-            "text": self._text,
-            "expand": self._expand,
-            "below": self._below,
-            "lanes": self._lanes,
-            "diff": self._diff,
-        }
-        if what in answers:
-            self.bridge.start(self._answer, listener, number, answers[what], arguments)
-
-    async def _answer(
-        self,
-        listener: Listener,
-        number: int,
-        answer: _Answer,
-        arguments: dict[str, Any],
-    ) -> None:
-        try:
-            content = await answer(**arguments)
-        except MnesisError as error:
-            content = {"error": str(error)}
-        except Exception as error:  # noqa: BLE001  # whatever it is, the one who asked is told
-            content = {"error": f"{type(error).__name__}: {error}"}
-        listener.send({"answer": number, **content})
-
-    async def _overview(self, span: Sequence[int] = ()) -> dict[str, Any]:
-        await self._share_out()
-        return await asyncio.to_thread(self._locked, lambda: self.overview(span))
+    # -- what is there ------------------------------------------------------------------------------------------------
 
     def overview(self, span: Sequence[int] = ()) -> dict[str, Any]:
         """All that is drawn at first, or of a span of turns: bounded, however long the session is."""
@@ -153,11 +105,8 @@ class Subject:
             "head": self.head(),
             "map": self.log.columns(first, last, self.log.width(first, last)),
             "summaries": self.log.icicle(first, last),
-            "epoch": self._epoch,
+            "epoch": self.epoch,
         }
-
-    async def _facts_of(self, turn: int | None) -> dict[str, Any]:
-        return await asyncio.to_thread(self._locked, lambda: self.facts(turn))
 
     def facts(self, turn: int | None) -> dict[str, Any]:
         """A window in numbers."""
@@ -200,114 +149,6 @@ class Subject:
                 self._windows.popitem(last=False)
         self._windows.move_to_end(key)
         return self._windows[key]
-
-    async def _rows(
-        self, turn: int | None, start: int, search: str = "", kinds: Sequence[str] = (), order: str = ""
-    ) -> dict[str, Any]:
-        def rows() -> dict[str, Any]:
-            items = self.window(turn)
-            chosen: Sequence[int] = range(len(items))
-            if kinds:
-                chosen = [at for at in chosen if items[at].kind in kinds]
-            if search:
-                found = inspection.search(self.path, self.id, turn, search)
-                chosen = [at for at in chosen if (items[at].pos, items[at].id, items[at].result) in found]
-            if order in _ORDERS:
-                chosen = sorted(chosen, key=lambda at: _ORDERS[order](items[at]))
-            page = chosen[max(0, start) : max(0, start) + _PAGE]
-            return {
-                "turn": turn,
-                "total": len(chosen),
-                "tokens": sum(items[at].tokens for at in chosen) if (kinds or search) else None,
-                "start": start,
-                "rows": [row_of(at, items[at]) for at in page],
-                "epoch": self._epoch,
-            }
-
-        return await asyncio.to_thread(self._locked, rows)
-
-    async def _at(self, turn: int | None, tokens: int) -> dict[str, Any]:
-        """The item at so many tokens from the beginning of a window."""
-        passed = 0
-        for at, item in enumerate(await asyncio.to_thread(self._locked, lambda: self.window(turn))):
-            passed += item.tokens
-            if passed > tokens:
-                return {"row": row_of(at, item)}
-        return {"row": None}
-
-    async def _item(self, turn: int | None, id: str, result: int = 0) -> dict[str, Any]:
-        """All that there is to say of an item, in the window of a turn or out of it."""
-        items = await asyncio.to_thread(self._locked, lambda: self.window(turn))
-        found = next((item for item in items if item.id == id and item.result == result), None)
-        text = await self._exact(turn, found) if found else await self._original(id)
-        said: dict[str, Any] = {"id": id, "row": row_of(items.index(found), found) if found else None}
-        said |= {"text": text[:_SHOWN], "length": len(text), **_shown(text[:_SHOWN])}
-        if id.startswith(("msg_", "part_", "sum_", "file_")):
-            said["life"] = await self._life(id)
-        if id.startswith("sum_"):
-            made = next((each for each in await self.session.summaries() if each.id == id), None)
-            said["summary"] = item_of(made) if made else None
-        return said
-
-    async def _text(self, turn: int | None, id: str, result: int = 0) -> dict[str, Any]:
-        """A text whole, however long it is."""
-        items = await asyncio.to_thread(self._locked, lambda: self.window(turn))
-        found = next((item for item in items if item.id == id and item.result == result), None)
-        text = await self._exact(turn, found) if found else await self._original(id)
-        return {"text": text, **_shown(text)}
-
-    async def _exact(self, turn: int | None, item: ItemRow) -> str:
-        """The text as it is, or was, sent. Never sets off a compaction: a window that is too full is not assembled."""
-        if turn is not None or self.fits:
-            sent = (await self.session.context(turn)).items
-            role = "tool" if item.result else None
-            if found := next((each for each in sent if each.id == item.id and _is(each, role)), None):
-                return found.text
-        return await asyncio.to_thread(inspection.text, self.path, self.id, turn, item)
-
-    async def _original(self, id: str) -> str:
-        if id.startswith("sum_"):
-            return next((each.text for each in await self.session.summaries() if each.id == id), "")
-        pages, cursor = [], None
-        for _ in range(20):
-            page = await self.session.expand(id, max_tokens=20_000, cursor=cursor)
-            pages += [each.text for each in page.items]
-            if (cursor := page.next_cursor) is None:
-                break
-        return "".join(pages)
-
-    async def _life(self, id: str) -> dict[str, Any]:
-        lineage = await self.session.why(id)
-        steps = [[step.turn, visible(step.words)] for step in lineage.steps]
-        return {"state": lineage.state, "covered": lineage.covered_by, "steps": steps}
-
-    async def _expand(self, id: str, cursor: str | None = None) -> dict[str, Any]:
-        page = await self.session.expand(id, max_tokens=1500, cursor=cursor)
-        return {"items": [original_of(each) for each in page.items], "next": page.next_cursor}
-
-    async def _below(self, id: str = "", view: int = -1) -> dict[str, Any]:
-        """The summaries that went into one; without one, those that stand in a view."""
-
-        def found() -> list[SummaryRow]:
-            return self.log.below(id) if id else self.log.standing(view)
-
-        return {"rows": [each._asdict() for each in await asyncio.to_thread(self._locked, found)]}
-
-    async def _lanes(self, axis: str, span: Sequence[float] = ()) -> dict[str, Any]:
-        def lanes() -> dict[str, Any]:
-            end = self.log.duration() if axis == "time" else float(max(1, len(self.log.turns)))
-            first, last = (span[0], span[1]) if len(span) == 2 else (0.0, end)
-            origin = self.log.turns[0].opened // 1000 if self.log.turns else 0
-            return {"axis": axis, "span": [first, last], "origin": origin, "lanes": self.log.lanes(axis, first, last)}
-
-        return await asyncio.to_thread(self._locked, lanes)
-
-    async def _diff(self, turn: int) -> dict[str, Any]:
-        """What a turn's window has that the one before had not, and the other way round."""
-        found = await self.session.diff(turn - 1, turn)
-        changes = [change_of(each) for each in found.changes if each.change != "unchanged"]
-        same = len(found.changes) - len(changes)
-        return {"turn": turn, "before": found.tokens_before, "after": found.tokens_after, "same": same, "rows": changes}
 
     def head(self) -> dict[str, Any]:
         """The session in numbers."""
@@ -375,8 +216,8 @@ class Subject:
         content: dict[str, Any] = {"written": written} if written else {}
         if self._dirty:
             self._dirty = False
-            await self._share_out()
-            content |= await asyncio.to_thread(self._locked, self._news)
+            await self.share_out()
+            content |= await asyncio.to_thread(self.locked, self._news)
         if content:
             for listener in tuple(self._listeners):
                 listener.send({"push": content})
@@ -388,16 +229,16 @@ class Subject:
         count = len(log.turns)
         width = log.width(0, count)
         begin = min(told.turn, max(0, count - 1)) // width * width
-        self._told = Told(log.settled, len(log.marks), len(self._now), self._epoch)
+        self._told = Told(log.settled, len(log.marks), len(self._now), self.epoch)
         news = {
             "head": self.head(),
             "facts": self.facts(None),
             "map": log.columns(begin, count, width),
             "marks": [[mark.lane, *mark[1:]] for mark in log.marks[told.marks :]],
-            "epoch": self._epoch,
+            "epoch": self.epoch,
         }
-        known = told.items if told.epoch == self._epoch else 0
-        if told.epoch != self._epoch:
+        known = told.items if told.epoch == self.epoch else 0
+        if told.epoch != self.epoch:
             news["summaries"] = log.icicle(0, count)
         start = max(known, len(self._now) - _TAIL)
         news["tail"] = [row_of(at, self._now[at]) for at in range(start, len(self._now))]
@@ -408,18 +249,18 @@ class Subject:
         after = -1 if rewritten or not self._now else self._now[-1].pos
         fresh = inspection.window(self.path, self.id, None, after)
         if after < 0:
-            self._now, self._epoch = fresh, self._epoch + 1
+            self._now, self.epoch = fresh, self.epoch + 1
         else:
             self._now = self._now + fresh
 
-    async def _share_out(self) -> None:
+    async def share_out(self) -> None:
         """Ask the engine how the model's window is shared out; the answer of last time stands where it is closed."""
         with contextlib.suppress(MnesisError):
             self.budget = (await self.session.describe(self.id)).budget
 
     # -- details ------------------------------------------------------------------------------------------------------
 
-    def _locked[T](self, work: Callable[[], T]) -> T:
+    def locked[T](self, work: Callable[[], T]) -> T:
         with self._reading:
             return work()
 
@@ -429,14 +270,3 @@ class Subject:
             return 0, end
         first = min(max(0, int(span[0])), max(0, end - 1))
         return first, max(first + 1, min(int(span[1]), end)) if end else 0
-
-
-def _is(item: ContextItem, role: str | None) -> bool:
-    """Whether an item is the result of a call (`role` "tool"), or not."""
-    return (item.role == "tool") == (role == "tool")
-
-
-def _shown(text: str) -> dict[str, str]:
-    """How to show a text that hides something."""
-    shown = visible(text)
-    return {} if shown == text else {"shown": shown}
