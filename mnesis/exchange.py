@@ -11,6 +11,7 @@ from mnesis.context.assembly import Preamble, newest_turn
 from mnesis.events.payloads import DoomLoopDetectedPayload, LlmRetryPayload, MnesisEvent
 from mnesis.ledger import Ledger, OpenTurn
 from mnesis.llm.base import Finish, Provider, Request
+from mnesis.llm.redact import redact
 from mnesis.llm.reply import ReplyBuilder, Spent, thoughts_of
 from mnesis.llm.retry import Retries, Retry
 from mnesis.models.config import MnesisConfig
@@ -171,7 +172,7 @@ class Exchange:
             max_retries=retry.max_retries,
             delay=retry.delay,
             error_kind=type(retry.error).__name__,
-            error=str(retry.error),
+            error=redact(str(retry.error)),
         )
         await self._ledger.post(MnesisEvent.LLM_RETRY, payload, self._turn.index)
 

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from mnesis.llm.redact import redact
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,4 +31,4 @@ class Tasks:
     def _reap(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            _log.debug("a task ended in %r", error)
+            _log.debug("a task ended in %s", redact(repr(error)))

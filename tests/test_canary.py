@@ -9,7 +9,7 @@ import re
 import threading
 import traceback
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,8 @@ from notebook_shell import Ran, opened
 from openai_server import Answer, OpenAIServer, refuse, wrong_key
 
 from mnesis import CompactionConfig, MnesisConfig, MnesisSession
-from mnesis.errors import MnesisError
-from mnesis.llm.base import Request
+from mnesis.errors import MnesisError, Unavailable
+from mnesis.llm.base import Chunk, ModelLimits, Request, TextChunk
 from mnesis.llm.litellm import LiteLLMProvider
 from mnesis.models.config import RetryConfig, SessionConfig
 from mnesis_jupyter import frames
@@ -192,6 +192,36 @@ async def test_a_summariser_that_fails_tells_nothing(openai_server, store_path, 
         assert failed
         assert_clean(await session.events(), await session.summaries(), await session.messages())
         assert_clean(*_files(store_path))
+    assert_clean(*_files(store_path), *_frames(store_path))
+
+
+class Careless:
+    """A provider of somebody's own, which tells its key in its errors."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def limits(self, model: str) -> ModelLimits:
+        return ModelLimits(context=8_000, output=1_000)
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        no_text: tuple[str, ...] = ()
+        for text in no_text:
+            yield TextChunk(text)
+        raise self.error
+
+
+@pytest.mark.parametrize("kind", [ValueError, Unavailable])
+async def test_what_a_provider_of_ones_own_says_is_not_stored_as_it_is(store_path, monkeypatch, kind):
+    monkeypatch.setenv("MY_OWN_API_KEY", ODD)
+    provider = Careless(kind(f"no luck with {ODD} nor with Bearer {PREFIXED}"))
+    config = MnesisConfig(session=SessionConfig(retry=RetryConfig(max_retries=1, base_delay=0)))
+    async with MnesisSession.open(model=MODEL, db_path=store_path, llm=provider, config=config) as session:
+        with pytest.raises(kind):
+            await session.send("hi")
+        happened = await session.events()
+        assert "no luck with [redacted] nor with [redacted]" in str(happened)
+        assert_clean(happened)
     assert_clean(*_files(store_path), *_frames(store_path))
 
 

@@ -28,7 +28,7 @@ from mnesis.events.payloads import (
     PruneCompletedPayload,
 )
 from mnesis.ids import new_id
-from mnesis.llm.redact import redact_secrets
+from mnesis.llm.redact import redact, redact_secrets
 from mnesis.models.config import CompactionConfig
 from mnesis.models.context import Budget
 from mnesis.models.message import CompactionResult
@@ -236,11 +236,12 @@ class Compactor:
 
     async def _report_failure(self, error: LLMError, before: Breaker, turn: int | None) -> None:
         breaker = before.failed(self._record.now(), error.retry_after)
-        _log.warning("compaction of %s failed (%s); the window stays as it is", self._record.session_id, error)
+        told = redact(str(error))
+        _log.warning("compaction of %s failed (%s); the window stays as it is", self._record.session_id, told)
         payload = CompactionFailedPayload(
             session_id=self._record.session_id,
             error_kind=type(error).__name__,
-            error=str(error),
+            error=told,
             failures=breaker.failures,
             retry_at=breaker.retry_at,
         )

@@ -17,6 +17,7 @@ from mnesis.events.payloads import (
 )
 from mnesis.ledger.windows import drafted
 from mnesis.ledger.writing import Posting
+from mnesis.llm.redact import redact
 from mnesis.models.context import ContextBreakdown
 from mnesis.models.message import Part, TokenUsage, ToolPart, TurnState
 from mnesis.store import Tx, messages, summaries, turns, views
@@ -164,7 +165,7 @@ def _ending(session_id: str, turn_id: str, index: int, outcome: Outcome) -> tupl
             return MnesisEvent.TURN_COMMITTED, TurnCommittedPayload(**head, **told, cost=outcome.cost)
         case TurnState.FAILED:
             kind = type(outcome.error).__name__
-            return MnesisEvent.TURN_FAILED, TurnFailedPayload(**head, error_kind=kind, error=str(outcome.error))
+            return MnesisEvent.TURN_FAILED, TurnFailedPayload(**head, error_kind=kind, error=redact(str(outcome.error)))
         case _:
             return MnesisEvent.TURN_ABORTED, TurnAbortedPayload(**head, reason=outcome.reason)
 
@@ -174,5 +175,5 @@ def _columns(outcome: Outcome) -> dict[str, Any]:
     if outcome.usage is not None:
         columns |= usage_columns(outcome.usage)
     if outcome.error is not None:
-        columns |= {"error_kind": type(outcome.error).__name__, "error": str(outcome.error)}
+        columns |= {"error_kind": type(outcome.error).__name__, "error": redact(str(outcome.error))}
     return columns
