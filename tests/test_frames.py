@@ -40,6 +40,12 @@ VIEWS = {
         "turn role type tokens text tool_name tool_call_id status data part_id message_id",
         "Int64 category category Int64 string string string category string string string",
     ),
+    "tool_calls": (
+        ["session_id", "seq", "part"],
+        "turn tool_name tool_call_id arguments status output error tokens output_tokens part_id message_id "
+        "result_part_id result_message_id result_turn called_at answered_at",
+        "Int64 string string string category string string Int64 Int64 string string string string Int64 time time",
+    ),
     "events": (
         ["session_id", "seq"],
         "event turn payload event_id created_at",
@@ -184,6 +190,52 @@ async def test_parts_tell_what_tools_were_called(store):
     (tool,) = frames.parts(session, type="tool").to_dict("records")
     assert (tool["tool_name"], tool["tool_call_id"], tool["status"]) == ("look", "call_1", "completed")
     assert tool["tokens"] > 0
+
+
+async def test_each_tool_call_is_one_row_with_its_own_result_also_where_a_model_uses_an_id_again(store):
+    def half(of: int) -> int:
+        """Halve an even number."""
+        if of % 2:
+            raise ValueError(f"{of} is odd")
+        return of // 2
+
+    def calls(*numbers, name="half"):
+        return Reply(tool_calls=[{"name": name, "arguments": {"of": n}, "id": "same"} for n in numbers])
+
+    ask = {"type": "function", "function": {"name": "ask", "description": "Ask a person."}}
+    script = [calls(8, 3), calls(6), calls(1, name="ask"), "Done.", calls(2, name="ask"), "Never mind."]
+    llm = ScriptedProvider(script)
+    session = await MnesisSession.create(model="test/scripted", llm=llm, db_path=store, title="tools")
+    async with session:
+        waiting = (await session.send("Halve.", tools=[half, ask])).tool_calls
+        frame = frames.tool_calls("tools")
+        assert frame["status"].tolist() == ["completed", "error", "completed", "pending"]
+        assert pd.isna(frame["result_turn"].iloc[-1])
+        await session.submit_tool_results({waiting[0].tool_call_id: "yes"}, tools=[half, ask])
+        await session.send("Again.", tools=[ask])
+        frame = frames.tool_calls(session)
+        log = {message.id: message for message in await session.messages()}
+    assert [json.loads(each)["of"] for each in frame["arguments"]] == [8, 3, 6, 1, 2]
+    assert frame["output"].fillna("").tolist() == ["4", "", "3", "yes", ""]
+    assert frame["error"].iloc[1] == "ValueError: 3 is odd"
+    assert frame["status"].tolist() == ["completed", "error", "completed", "completed", "pending"]
+    assert frame["turn"].tolist() == [0, 0, 0, 0, 2]
+    assert frame["result_turn"].dropna().tolist() == [0, 0, 0, 1]
+    for call in frame.dropna(subset="result_message_id").to_dict("records"):
+        asked, answered = log[call["message_id"]], log[call["result_message_id"]]
+        at = answered.part_ids.index(call["result_part_id"])
+        assert asked.part_tokens[asked.part_ids.index(call["part_id"])] == call["tokens"]
+        assert answered.part_tokens[at] == call["output_tokens"]
+        assert answered.parts[at].model_dump()["tool_call_id"] == call["tool_call_id"]
+    assert frames.tool_calls(tool="ask")["turn"].tolist() == [0, 2]
+
+
+async def test_a_recorded_tool_call_has_its_result_in_the_same_part(store):
+    await some_turns(store)
+    (call,) = frames.tool_calls().to_dict("records")
+    assert (call["tool_name"], call["output"], call["status"]) == ("look", "It is blue.", "completed")
+    assert call["output_tokens"] > 0
+    assert pd.isna(call["result_part_id"])
 
 
 async def test_the_context_adds_up_to_the_window_now_and_in_each_past_turn(store):

@@ -161,6 +161,63 @@ _PARTS = _Frame(
     "m.session_id, m.seq, p.idx",
 )
 
+# A call and its result are one part (recorded, imported) or two. Models use ids again: the result of a call is the
+# first after it with its id, and before the next call with that id.
+_TOOL_CALLS = _Frame(
+    """
+    WITH call AS (
+        SELECT m.session_id, m.seq, p.idx, m.turn, p.data ->> '$.tool_name' AS tool_name,
+            p.data ->> '$.tool_call_id' AS tool_call_id, p.data, p.tokens, p.output_tokens, p.id AS part_id,
+            m.id AS message_id, m.created_at, lead(m.seq) OVER again AS next_seq
+        FROM part p JOIN message m ON m.id = p.message_id WHERE p.type = 'tool' AND m.role <> 'tool'
+        WINDOW again AS (PARTITION BY m.session_id, p.data ->> '$.tool_call_id' ORDER BY m.seq, p.idx)
+    ), answer AS (
+        SELECT c.part_id AS call_id, (
+            SELECT p.id FROM message m JOIN part p ON p.message_id = m.id
+            WHERE m.session_id = c.session_id AND m.role = 'tool' AND m.seq > c.seq
+                AND (c.next_seq IS NULL OR m.seq < c.next_seq) AND p.data ->> '$.tool_call_id' = c.tool_call_id
+            ORDER BY m.seq, p.idx LIMIT 1
+        ) AS part_id
+        FROM call c WHERE coalesce(c.data ->> '$.status', 'pending') NOT IN ('completed', 'error')
+    ), told AS (
+        SELECT c.*, r.data AS result, r.output_tokens AS result_tokens, r.id AS result_part_id,
+            m.id AS result_message_id, m.turn AS result_turn, m.created_at AS answered_at
+        FROM call c LEFT JOIN answer a ON a.call_id = c.part_id LEFT JOIN part r ON r.id = a.part_id
+            LEFT JOIN message m ON m.id = r.message_id
+    )
+    SELECT t.session_id, t.seq, t.idx AS part, t.turn, t.tool_name, t.tool_call_id,
+        coalesce(t.data -> '$.input', '{{}}') AS arguments,
+        coalesce(t.result ->> '$.status', t.data ->> '$.status', 'pending') AS status,
+        coalesce(t.result, t.data) ->> '$.output' AS output, coalesce(t.result, t.data) ->> '$.error_message' AS error,
+        t.tokens, coalesce(t.result_tokens, t.output_tokens) AS output_tokens, t.part_id, t.message_id,
+        t.result_part_id, t.result_message_id, t.result_turn, t.created_at AS called_at, t.answered_at
+    FROM told t {where}
+    """,
+    ("session_id", "seq", "part"),
+    {
+        "session_id": _TEXT,
+        "seq": _INT,
+        "part": _INT,
+        "turn": _INT,
+        "tool_name": _TEXT,
+        "tool_call_id": _TEXT,
+        "arguments": _TEXT,
+        "status": _CATEGORY,
+        "output": _TEXT,
+        "error": _TEXT,
+        "tokens": _INT,
+        "output_tokens": _INT,
+        "part_id": _TEXT,
+        "message_id": _TEXT,
+        "result_part_id": _TEXT,
+        "result_message_id": _TEXT,
+        "result_turn": _INT,
+        "called_at": _TIME,
+        "answered_at": _TIME,
+    },
+    "t.session_id, t.seq, t.idx",
+)
+
 _EVENTS = _Frame(
     """
     SELECT e.session_id, e.seq, e.type AS event, e.turn, e.payload, e.id AS event_id, e.created_at FROM event e {where}
@@ -279,6 +336,16 @@ def messages(session: SessionLike = None, *, role: str | None = None, db: str | 
 def parts(session: SessionLike = None, *, type: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
     """One row a part; `data` is JSON: what a part has beside its text. Key: `session_id`, `seq`, `part`."""
     return _view(_PARTS, "m.session_id", session, db, {"p.type": type})
+
+
+def tool_calls(session: SessionLike = None, *, tool: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row a tool call, with what came of it. Key: `session_id`, `seq`, `part`: of the call.
+
+    `arguments` is JSON; `status` is "pending" where a call has no result yet, else "completed" or "error". `tokens` are
+    those of the call, `output_tokens` of the whole output, which may stand in the window as an excerpt or pruned. The
+    ids and the turn of the result are missing where it stands in the same part, as in recorded turns.
+    """
+    return _view(_TOOL_CALLS, "t.session_id", session, db, {"t.tool_name": tool})
 
 
 def events(session: SessionLike = None, *, event: str | None = None, db: str | Path | None = None) -> "pd.DataFrame":
