@@ -84,16 +84,21 @@ class Stream[T](Iterator[T]):
         self._events: queue.SimpleQueue[T | asyncio.Task[None]] = queue.SimpleQueue()
         self._task: asyncio.Task[None] | None = None
         self._ended = False
+        self.idle: Callable[[], None] = lambda: None
+        """Called on the thread that waits, each tenth of a second, while nothing comes."""
         loop.call_soon_threadsafe(self._start)
 
     def __next__(self) -> T:
         while not self._ended:
-            with contextlib.suppress(queue.Empty):
+            try:
                 event = self._events.get(timeout=_POLL)
-                if not isinstance(event, asyncio.Task):
-                    return event
-                self._ended = True
-                event.result()
+            except queue.Empty:
+                self.idle()
+                continue
+            if not isinstance(event, asyncio.Task):
+                return event
+            self._ended = True
+            event.result()
         raise StopIteration
 
     def cancel(self, timeout: float = _GRACE) -> list[T]:

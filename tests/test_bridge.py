@@ -57,6 +57,27 @@ def test_a_stream_gives_the_events_in_order(bridge):
         assert list(numbers) == list(range(1000))
 
 
+def test_while_nothing_comes_this_thread_may_do_something_else(bridge):
+    idle: list[threading.Thread] = []
+    with bridge.stream(count, 2, delay=0.35) as numbers:
+        numbers.idle = lambda: idle.append(threading.current_thread())
+        assert list(numbers) == [0, 1]
+    assert set(idle) == {threading.current_thread()}
+    assert 2 <= len(idle) <= 8
+
+
+def test_an_error_while_idle_cancels_the_work(bridge):
+    log: list[str] = []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), bridge.stream(count, 9, delay=0.5, log=log) as numbers:
+        numbers.idle = fail
+        list(numbers)
+    assert log == ["cancelled, and cleaned up"]
+
+
 def test_events_arrive_while_the_generator_still_runs(bridge):
     with bridge.stream(count, 50, 0.02) as numbers:
         began = time.monotonic()
