@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from mnesis.context.assembly import system_tokens
-from mnesis.errors import ConfigError, InputError, SessionClosed, describe_value
+from mnesis.errors import ConfigError, InputError, MnesisError, SessionClosed, describe_value
 from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.exchange import Ask, OnPart
@@ -627,6 +628,17 @@ class MnesisSession:
         """Everything that happened, as it is stored."""
         self._check_open()
         return await self._ledger.events()
+
+    def inspect(self, *, turn: int | None = None) -> Any:
+        """The inspector of this session, a widget for a notebook: its window, live, or as a past turn sent it.
+
+        Needs the extra: `pip install "mnesis[jupyter]"`. A session kept in memory cannot be inspected.
+        """
+        try:
+            notebook = importlib.import_module("mnesis_jupyter")  # the one way up, and only when it is asked for
+        except ImportError as error:
+            raise MnesisError(f'the inspector needs the notebook ({error}); pip install "mnesis[jupyter]"') from error
+        return notebook.inspect(self, turn=turn)
 
     def __repr__(self) -> str:
         return f"<MnesisSession {self.id} {self.model} {len(self.history())} turns{' closed' * self._closed}>"

@@ -389,3 +389,10 @@ def test_an_export_to_a_place_that_is_not_there_says_so(front, notebook, session
     failed = notebook.run(f"%mnesis export {tmp_path}/no/such/report.html")
     assert isinstance(failed.error, InputError)
     assert "No such file" in str(failed.error)
+
+
+def test_a_session_opens_its_own_inspector(front, session):
+    widget = session.inspect(turn=2)
+    assert isinstance(widget, Inspector)
+    assert widget.turn == 2
+    assert session.id in repr(widget) or "Inspector" in repr(widget)
