@@ -53,7 +53,7 @@ class Ask:
     parts: tuple[Part, ...] | None = None
     results: Any = None
     system_prompt: str | None = None
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict, repr=False)  # a key may be among them
     origin: str | None = None
     tools: tuple[Tool, ...] = ()
     on_part: OnPart | None = None

@@ -140,6 +140,7 @@ class Turns:
             spent.usage,
             spent.cost,
             spent.finish_reason,
+            spent.requests,
             replied=exchange.said is not None,
         )
         stored = await self._ledger.finish_turn(turn, outcome, await self._room.for_answer(preamble)) or exchange.said

@@ -6,8 +6,11 @@ import pytest
 from openai_server import Answer, OpenAIServer, usage
 
 from mnesis import MnesisConfig, MnesisSession
+from mnesis.llm.base import Request
 from mnesis.llm.litellm import LiteLLMProvider
+from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis.models.message import TokenUsage
+from mnesis.tokens import counter_for
 
 pytestmark = pytest.mark.xdist_group("litellm")
 
@@ -67,3 +70,28 @@ async def test_counted_usage_stays_marked_as_counted(store_path):
 @pytest.mark.parametrize("second", [False, True])
 def test_a_sum_is_counted_where_a_part_of_it_is(first, second):
     assert (TokenUsage(counted=first) + TokenUsage(counted=second)).counted == (first or second)
+
+
+@pytest.mark.parametrize("tools", [False, True])
+async def test_the_budget_is_corrected_by_what_one_request_took_never_by_the_sum_of_several(tools):
+    def look() -> str:
+        """Look."""
+        return "nothing there"
+
+    def reported(request: Request) -> TokenUsage:
+        """What the provider counts: a quarter more than its window is estimated at here."""
+        window = sum(counter.count(str(message)) for message in request.messages)
+        return TokenUsage(input=window * 5 // 4, output=5)
+
+    def chat(request: Request) -> Reply:
+        calls = [{"name": "look"}] if tools and request.messages[-1]["role"] == "user" else []
+        return Reply("Hm.", tool_calls=calls, usage=reported(request))
+
+    model = "anthropic/claude-sonnet-4-5"
+    counter = counter_for(model)
+    llm = ScriptedProvider([chat], cycle=True)
+    async with await MnesisSession.create(model=model, db_path=":memory:", llm=llm) as session:
+        before = (await session.context()).budget
+        await session.send("Have a look at the shelf by the window. " * 40, tools=[look])
+        after = (await session.context()).budget
+    assert after == before if tools else after < before

@@ -68,8 +68,13 @@ class Accounts:
 
     def correction(self, model: str) -> float:
         """What the provider counts for each token that we count."""
-        recent = [row for row in self.rows[-_CALIBRATED_BY:] if not row.recorded and row.model == model]
+        recent = [row for row in self.rows[-_CALIBRATED_BY:] if row.model == model and _tells(row)]
         return correction((row.window_tokens, row.input_tokens or 0) for row in recent)
+
+
+def _tells(row: TurnRow) -> bool:
+    """Whether its usage is what the provider counted for its window: of one request, and not counted by us."""
+    return row.requests == 1 and not row.usage_counted and not row.recorded
 
 
 def _sum(costs: Iterable[float | None]) -> float | None:

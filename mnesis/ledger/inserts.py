@@ -53,6 +53,7 @@ class Outcome:
     usage: TokenUsage | None = None
     cost: float | None = None
     finish_reason: str | None = None
+    requests: int | None = None
     error: BaseException | None = None
     reason: str = "it was interrupted"
     results: tuple[ToolPart, ...] = ()
@@ -172,6 +173,7 @@ def _ending(session_id: str, turn_id: str, index: int, outcome: Outcome) -> tupl
 
 def _columns(outcome: Outcome) -> dict[str, Any]:
     columns: dict[str, Any] = {"cost": outcome.cost, "finish_reason": outcome.finish_reason}
+    columns["requests"] = outcome.requests
     if outcome.usage is not None:
         columns |= usage_columns(outcome.usage)
     if outcome.error is not None:

@@ -91,11 +91,12 @@ class Spent:
     usage: TokenUsage | None = None
     cost: float | None = 0.0
     finish_reason: str = "stop"
+    requests: int = 0
 
     def plus(self, finish: Finish, usage: TokenUsage) -> "Spent":
         """With one request more."""
         cost = None if self.cost is None or finish.cost is None else self.cost + finish.cost
-        return Spent(usage if self.usage is None else self.usage + usage, cost, finish.reason)
+        return Spent(usage if self.usage is None else self.usage + usage, cost, finish.reason, self.requests + 1)
 
 
 async def chunks_of(provider: Provider, request: Request) -> AsyncGenerator[Chunk]:

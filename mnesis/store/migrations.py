@@ -219,6 +219,7 @@ ALTER TABLE turn ADD COLUMN tools TEXT REFERENCES tool_set (hash);
 
 _V3 = """
 ALTER TABLE turn ADD COLUMN usage_counted INTEGER;
+ALTER TABLE turn ADD COLUMN requests INTEGER;
 ALTER TABLE turn ADD COLUMN key TEXT;
 CREATE UNIQUE INDEX turn_key ON turn (session_id, key) WHERE key IS NOT NULL;
 """

@@ -126,6 +126,7 @@ class TurnRow(NamedTuple):
     cache_write_tokens: int | None
     total_tokens: int | None
     usage_counted: int | None
+    requests: int | None
     cost: float | None
 
     @property
