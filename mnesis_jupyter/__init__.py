@@ -6,7 +6,8 @@
     What is on your mind?
 
 `%mnesis help` lists the rest. `mnesis_jupyter.frames` gives the store as DataFrames, `open_session` and `use` put
-sessions of your own below the magics, `inspect` shows one live.
+sessions of your own below the magics, `inspect` shows one live, `submit_tool_results` answers calls of tools that only
+you can run.
 """
 
 import importlib
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from mnesis_jupyter import frames
-    from mnesis_jupyter.chat import ChatResult
+    from mnesis_jupyter.chat import ChatResult, submit_tool_results
     from mnesis_jupyter.state import open_session, use
     from mnesis_jupyter.widgets import inspect
 
@@ -27,11 +28,18 @@ __all__ = [
     "inspect",
     "load_ipython_extension",
     "open_session",
+    "submit_tool_results",
     "unload_ipython_extension",
     "use",
 ]
 
-_LAZY = {"ChatResult": "chat", "inspect": "widgets", "open_session": "state", "use": "state"}
+_LAZY = {
+    "ChatResult": "chat",
+    "inspect": "widgets",
+    "open_session": "state",
+    "submit_tool_results": "chat",
+    "use": "state",
+}
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:

@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from mnesis import InputError
@@ -39,6 +39,29 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     """`, did you mean 'x'?`, or nothing where nothing is close."""
     close = difflib.get_close_matches(word, known, n=1)
     return f", did you mean {close[0]!r}?" if close else ""
+
+
+def objects_named(words: Sequence[str], names: Mapping[str, Any]) -> dict[str, Any]:
+    """The notebook's objects of these names: separated by commas or spaces, with dots where they are attributes."""
+    wanted = [name for word in words for name in word.split(",") if name]
+    if not wanted:
+        raise InputError("--tools names nothing; give names of functions, as in --tools f, g")
+    return {name: _object_named(name, names) for name in wanted}
+
+
+def _object_named(name: str, names: Mapping[str, Any]) -> Any:
+    first, *attributes = name.split(".")
+    if first not in names:
+        known = [known for known in names if not known.startswith("_")]
+        hint = did_you_mean(first, known) or "; define it in a cell above"
+        raise InputError(f"{name}: there is no name {first!r} in this notebook{hint}")
+    value = names[first]
+    for attribute in attributes:
+        if not hasattr(value, attribute):
+            hint = did_you_mean(attribute, dir(value))
+            raise InputError(f"{name}: a {type(value).__name__} has no attribute {attribute!r}{hint}")
+        value = getattr(value, attribute)
+    return value
 
 
 def split(line: str) -> list[str]:

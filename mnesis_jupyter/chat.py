@@ -3,38 +3,40 @@
 import argparse
 import keyword
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from IPython.core.displaypub import DisplayPublisher
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import DisplayHandle
 
-from mnesis import ContextOverflow, InputError, MnesisSession, NotFound, TextDelta, TurnComplete, TurnResult
+from mnesis import (
+    ContextOverflow,
+    InputError,
+    MnesisSession,
+    NotFound,
+    PartUpdate,
+    TextDelta,
+    ToolPart,
+    TurnComplete,
+    TurnResult,
+)
 from mnesis.models.message import StreamEvent
-from mnesis_jupyter.arguments import Parser
+from mnesis_jupyter.arguments import Parser, objects_named
 from mnesis_jupyter.bridge import Stream
 from mnesis_jupyter.current import CURRENT, OFFLINE_MODEL
-from mnesis_jupyter.html import Html, reply_html
 from mnesis_jupyter.interpolation import interpolate
+from mnesis_jupyter.live import LiveReply
 from mnesis_jupyter.output import Output, in_one_line, joined, show
-from mnesis_jupyter.state import State
+from mnesis_jupyter.state import State, state, use
 from mnesis_jupyter.views import (
     budget_html,
     budget_text,
     compaction_words,
     notice_html,
     notice_text,
-    reply_block,
-    reply_text,
     window_html,
     window_text,
 )
-
-_FRAMES_PER_SECOND = 15
-_SHARE_FOR_RENDERING = 0.25
 
 _KEYS = {"ANTHROPIC_API_KEY": "anthropic", "OPENAI_API_KEY": "openai", "GEMINI_API_KEY": "gemini"}
 
@@ -55,6 +57,11 @@ class ChatResult:
         """The reply."""
         return self.result.text
 
+    @property
+    def tool_calls(self) -> tuple[ToolPart, ...]:
+        """The calls that wait for results, which `submit_tool_results` gives."""
+        return self.result.tool_calls
+
     def __str__(self) -> str:
         return self.text
 
@@ -72,6 +79,12 @@ def parser() -> Parser:
     options.add_argument("-s", "--session", help="id or title; a new title begins a session (default: the current one)")
     options.add_argument("-m", "--model", help="model of a new session: a litellm model string, or offline/quote")
     options.add_argument("--system", metavar="TEXT", help="system prompt: of a new session, else of this turn")
+    options.add_argument(
+        "--tools",
+        nargs="+",
+        metavar="NAME",
+        help="functions (or Tools, or dicts) of the notebook that the model may call in this turn, as in a, b.c",
+    )
     options.add_argument("-o", "--out", metavar="VAR", help="name to keep the result in; it is also in _")
     options.add_argument("--raw", action="store_true", help="send the text as it is, without looking for {{ name }}")
     options.add_argument("--dry-run", action="store_true", help="show what would be sent; send and store nothing")
@@ -80,7 +93,11 @@ def parser() -> Parser:
 
 _DESCRIPTION = """\
 The cell is a message; the reply is shown below it and kept in the session, which becomes the current one.
-{{ name }}, {{ a.b }} and {{ a["k"] }} put in values of the notebook."""
+{{ name }}, {{ a.b }} and {{ a["k"] }} put in values of the notebook.
+
+A function that is a tool has a docstring, which tells the model what it is for, and type hints. Each call runs in a
+thread of its own, an async function on the engine's loop. A tool that is a dict {"type": "function", …} is yours to
+run: the cell says how to go on."""
 
 
 def run(state: State, shell: InteractiveShell, options: argparse.Namespace, body: str) -> ChatResult | None:
@@ -90,8 +107,9 @@ def run(state: State, shell: InteractiveShell, options: argparse.Namespace, body
         raise InputError("the cell says nothing; write the message below the line with %%mnesis")
     if options.out is not None and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
         raise InputError(f"-o {options.out}: that is not a name for a variable")
+    tools = None if options.tools is None else list(objects_named(options.tools, shell.user_ns).values())
     if options.dry_run:
-        show(_dry_run(state, options, message))
+        show(_dry_run(state, options, message, tools))
         return None
     known = _named(state, options)
     session = known or state.create(model=options.model, title=options.session, **_system(options.system))
@@ -99,11 +117,27 @@ def run(state: State, shell: InteractiveShell, options: argparse.Namespace, body
     if not state.introduced:
         state.introduced = True
         show(introduction(session.model, os.environ))
-    result, output = _converse(state, session, message, prompt, _origin(shell))
-    reply = ChatResult(result, output, _cell_number())
+    reply = _converse(state, session, session.stream, message, tools=tools, system_prompt=prompt)
     if options.out:
         shell.user_ns[options.out] = reply
     return reply
+
+
+def submit_tool_results(
+    results: Mapping[str, Any] | Sequence[ToolPart | Mapping[str, Any]],
+    *,
+    tools: Sequence[Any] | None = None,
+    session: MnesisSession | str | None = None,
+) -> ChatResult:
+    """Go on after a chat cell whose turn ended with calls that only you can answer, and show the reply as it does.
+
+    `results` maps the id of each call to what its tool returned, an exception where it failed. Give `tools` again where
+    the model may call more. Without `session` it is the current one. Errors as for `MnesisSession.submit_tool_results`.
+    """
+    chosen = CURRENT.session if session is None else use(session)
+    if chosen is None:
+        raise InputError("there is no session yet, and so no call that waits for a result")
+    return _converse(state(), chosen, chosen.stream_tool_results, results, tools=tools)
 
 
 def introduction(model: str, environment: Mapping[str, str]) -> Output:
@@ -142,17 +176,17 @@ def _system(prompt: str | None) -> dict[str, Any]:
     return {} if prompt is None else {"system_prompt": prompt}
 
 
-def _dry_run(state: State, options: argparse.Namespace, message: str) -> Output:
+def _dry_run(state: State, options: argparse.Namespace, message: str, tools: Sequence[Any] | None) -> Output:
     session, prompt = _named(state, options), options.system
     if session is not None:
-        window = state.bridge.call(session.preview, message, system_prompt=prompt)
+        window = state.bridge.call(session.preview, message, tools=tools, system_prompt=prompt)
         model = session.model
     else:
         model = options.model or CURRENT.model
 
         async def preview() -> Any:
             async with MnesisSession.open(model=model, db_path=":memory:", **_system(prompt)) as scratch:
-                return await scratch.preview(message)
+                return await scratch.preview(message, tools=tools)
 
         window = state.bridge.call(preview)
     text = f"A dry run: nothing was sent, nothing stored. {window.budget - window.size:,} tokens would stay free."
@@ -167,18 +201,27 @@ def _dry_run(state: State, options: argparse.Namespace, message: str) -> Output:
 
 
 def _converse(
-    state: State, session: MnesisSession, message: str, system_prompt: str | None, origin: str | None
-) -> tuple[TurnResult, Output]:
+    state: State,
+    session: MnesisSession,
+    turn: Callable[..., AsyncGenerator[StreamEvent]],
+    *asked: Any,
+    tools: Sequence[Any] | None,
+    **options: Any,
+) -> ChatResult:
+    """One turn of a session, shown below the cell that runs."""
     size, budget = state.bridge.call(_measure, session)
-    live = _LiveReply(session.model, size, budget, len(session.history()))
+    live = LiveReply(session.model, size, budget, len(session.history()))
     result: TurnResult | None = None
-    with state.bridge.stream(session.stream, message, system_prompt=system_prompt, origin=origin) as events:
+    with state.bridge.stream(turn, *asked, tools=tools, origin=_origin(), **options) as events:
+        events.idle = live.idle
         try:
             for event in events:
                 match event:
                     case TextDelta(text=text):
                         live.add(text)
                         state.heard(session, text)
+                    case PartUpdate(part=part):
+                        live.update(part)
                     case TurnComplete():
                         result = event.result
         except BaseException as error:
@@ -187,18 +230,48 @@ def _converse(
             raise
     assert result is not None, "a stream ends with TurnComplete or an error"
     size, budget = state.bridge.call(_measure, session, result)
-    return result, live.finish(result, size, budget, _compacted(session, result))
+    notices = list(_notices(session, result, live.rounds, offered=bool(tools)))
+    output = live.finish(result, size, budget, _compacted(session, result), notices)
+    return ChatResult(result, output, _cell_number())
 
 
-def _stop(live: "_LiveReply", events: Stream[StreamEvent], error: BaseException) -> None:
+def _stop(live: LiveReply, events: Stream[StreamEvent], error: BaseException) -> None:
     """Show what there is of a reply that will not be finished."""
+    running = ", ".join(live.running)
     for event in events.cancel():
-        if isinstance(event, TextDelta):
-            live.add(event.text)
+        match event:
+            case TextDelta(text=text):
+                live.add(text)
+            case PartUpdate(part=part):
+                live.update(part)
     live.stop()
     if isinstance(error, KeyboardInterrupt):
         told = "the reply was stopped. What there is of it is kept, and not sent again; the next cell works"
-        in_one_line(error, told)
+        hint = None
+        if running:
+            told = f"the turn was stopped while {running} ran. What came before is kept; the next cell works"
+            hint = "a function that is not async cannot be stopped in its middle: it may run on to its end, unheard"
+        in_one_line(error, told, hint)
+
+
+def _notices(session: MnesisSession, result: TurnResult, rounds: int, *, offered: bool) -> Iterator[str]:
+    """What one should know of how the turn ended, where it did not simply end."""
+    if result.tool_calls:
+        names = ", ".join(dict.fromkeys(call.tool_name for call in result.tool_calls))
+        ids = ", ".join(f"{call.tool_call_id!r}: …" for call in result.tool_calls)
+        yield (
+            f"The model waits for what {names} returns, and only you can tell. "
+            f"`mnesis_jupyter.submit_tool_results({{{ids}}})` goes on with it, another message goes on without it. "
+            "In a script: `session.submit_tool_results`."
+        )
+    elif result.doom_loop_detected:
+        times = session.config.session.doom_loop_threshold
+        yield f"A doom loop: the same call {times} times in a row. It was not run again, and the model had to answer."
+    elif rounds >= (most := session.config.session.max_tool_rounds):
+        count = "1 round" if most == 1 else f"{most} rounds"
+        yield f"The model has used up its {count} of tool calls (`max_tool_rounds`), and had to answer."
+    elif offered and not rounds and result.model == OFFLINE_MODEL:
+        yield f"`{OFFLINE_MODEL}` is not a language model, and never calls a tool."
 
 
 def _compacted(session: MnesisSession, result: TurnResult) -> str | None:
@@ -221,62 +294,9 @@ async def _measure(session: MnesisSession, result: TurnResult | None = None) -> 
     return window.size, window.budget
 
 
-class _LiveReply:
-    """The one output of a chat cell: what was written so far, 15 times a second at most, then what stays."""
-
-    def __init__(self, model: str, size: int, budget: int, turn: int) -> None:
-        self._facts: dict[str, Any] = {"model": model, "window_size": size, "budget": budget, "turn": turn}
-        self._pieces: list[str] = []
-        self._handle: DisplayHandle | None = None
-        self._next = 0.0
-        self._live = CURRENT.settings.stream and _can_replace()
-        if self._live:
-            self._draw()
-
-    def add(self, text: str) -> None:
-        self._pieces.append(text)
-        if self._live and time.monotonic() >= self._next:
-            self._draw()
-
-    def finish(self, result: TurnResult, size: int, budget: int, note: str | None) -> Output:
-        facts = {"tokens": result.tokens, "turn": result.turn, "cost": result.cost, "note": note}
-        self._facts |= {"window_size": size, "budget": budget}
-        return self._show(self._output(result.text, "done", **facts))
-
-    def stop(self) -> None:
-        """The reply will not be finished: keep what was written, or nothing."""
-        if self._pieces:
-            self._show(self._output("".join(self._pieces), "aborted"))
-        elif self._handle is not None:
-            self._show(Output(Html(""), ""))
-
-    def _draw(self) -> None:
-        began = time.monotonic()
-        self._show(self._output("".join(self._pieces), "streaming"))
-        took = time.monotonic() - began
-        self._next = began + max(1 / _FRAMES_PER_SECOND, took / _SHARE_FOR_RENDERING)
-
-    def _output(self, text: str, state: Any, **facts: Any) -> Output:
-        facts = {"tokens": None, **self._facts, **facts, "state": state}
-        return Output(reply_block(reply_html(text), **facts), reply_text(text, **facts))
-
-    def _show(self, output: Output) -> Output:
-        if self._handle is None:
-            self._handle = show(output, handle=self._live)
-        else:
-            self._handle.update(output.bundle(), raw=True)  # type: ignore[no-untyped-call]
-        return output
-
-
-def _can_replace() -> bool:
-    """Whether an output can be replaced in place. The terminal's IPython prints each version below the last."""
-    shell = get_ipython()
-    return shell is not None and type(shell.display_pub) is not DisplayPublisher
-
-
-def _origin(shell: InteractiveShell) -> str | None:
+def _origin() -> str | None:
     """The cell that is running, where the front end tells."""
-    parent: dict[str, Any] = getattr(shell, "get_parent", dict)() or {}
+    parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)() or {}
     cell = parent.get("metadata", {}).get("cellId")
     return f"cell {cell}" if cell else None
 

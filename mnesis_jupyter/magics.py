@@ -22,7 +22,7 @@ class MnesisMagics(Magics):
 
         A message, and the reply below it:
 
-            %%mnesis [-s SESSION] [-m MODEL] [--system TEXT] [-o VAR] [--raw] [--dry-run]
+            %%mnesis [-s SESSION] [-m MODEL] [--tools NAME, …] [--system TEXT] [-o VAR] [--raw] [--dry-run]
             What does {{ name }} mean?
 
         The session, and what is in it:

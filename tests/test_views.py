@@ -254,7 +254,13 @@ def test_a_reply_ends_with_one_line_of_facts():
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("streaming", "writing …"), ("aborted", "stopped: kept as partial, not sent again"), ("done", "turn 3")],
+    [
+        ("streaming", "writing …"),
+        ("calling", "running tools …"),
+        ("done", "turn 3"),
+        ("aborted", "stopped: kept as partial, not sent again"),
+        ("stopped", "stopped: the calls stay"),
+    ],
 )
 def test_a_reply_says_its_state_in_words(state, words):
     assert words in look(block(state=state)).text

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from mnesis import Message
+from mnesis import Message, ToolPart
+from mnesis.models.message import Part
 from mnesis_jupyter.commands.registry import OF_SESSION, SESSION, argument, chosen, command, positive, table
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
-from mnesis_jupyter.views import budget_html, budget_text, window_html, window_text
+from mnesis_jupyter.views import budget_html, budget_text, call_words, window_html, window_text
 
 
 @command(
@@ -60,8 +61,15 @@ def _events(state: State, options: argparse.Namespace) -> Output:
 
 
 def _beginning(message: Message) -> str:
-    text = " ".join(message.text[:400].split()) or ", ".join(part.type for part in message.parts)
+    text = " ".join(message.text[:400].split()) or ", ".join(_part_words(part) for part in message.parts)
     return text if len(text) <= _PREVIEW else f"{text[: _PREVIEW - 1]}…"
+
+
+def _part_words(part: Part) -> str:
+    if not isinstance(part, ToolPart):
+        return part.type
+    told = part.error_message or part.output
+    return f"{part.tool_name} ⇒ {' '.join((told or '(nothing)')[:200].split())}" if part.finished else call_words(part)
 
 
 _PREVIEW = 72

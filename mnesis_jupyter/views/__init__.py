@@ -40,6 +40,7 @@ from mnesis_jupyter.views.recall import (
     verify_text,
 )
 from mnesis_jupyter.views.reply import ReplyState, notice_html, notice_text, reply_block, reply_text
+from mnesis_jupyter.views.steps import Call, Step, call_words, steps_html, steps_text
 from mnesis_jupyter.views.summaries import MAX_SUMMARIES, Node, summaries_html, summaries_text, tree_of
 from mnesis_jupyter.views.tables import table_html, table_text
 from mnesis_jupyter.views.texts import fair_share
@@ -48,16 +49,19 @@ from mnesis_jupyter.views.window import window_html, window_text
 __all__ = [
     "KINDS",
     "MAX_SUMMARIES",
+    "Call",
     "Inspection",
     "ItemLine",
     "LaneLine",
     "Node",
     "ReplyState",
     "Span",
+    "Step",
     "SummaryLine",
     "budget_copy_html",
     "budget_html",
     "budget_text",
+    "call_words",
     "compaction_html",
     "compaction_text",
     "compaction_words",
@@ -81,6 +85,8 @@ __all__ = [
     "page_html",
     "reply_block",
     "reply_text",
+    "steps_html",
+    "steps_text",
     "summaries_copy_html",
     "summaries_html",
     "summaries_text",

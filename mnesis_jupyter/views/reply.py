@@ -1,6 +1,7 @@
 """A reply below its cell, and a notice."""
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 from mnesis.models.message import TokenUsage
@@ -19,7 +20,16 @@ from mnesis_jupyter.views.pieces import (
     track_html,
 )
 
-type ReplyState = Literal["streaming", "done", "aborted"]
+type ReplyState = Literal["streaming", "calling", "done", "aborted", "stopped"]
+"""Text comes; tools run; it is whole; it was cut off; it was cut off, and tools had been called."""
+
+_STATES: Mapping[ReplyState, str] = {
+    "streaming": "writing …",
+    "calling": "running tools …",
+    "done": "",
+    "aborted": "stopped: kept as partial, not sent again",
+    "stopped": "stopped: the calls stay, with what came of them; words after them are not sent again",
+}
 
 
 def reply_block(
@@ -35,7 +45,7 @@ def reply_block(
     note: str | None = None,
     state: ReplyState = "done",
 ) -> Html:
-    """A reply as it stands below its cell: what `reply_html` made of it, then one quiet line of facts.
+    """A reply as it stands below its cell: what `steps_html` made of it, then one quiet line of facts.
 
     `tokens`, `turn` and `cost` (US dollars) are `None` while, or where, they are not known.
     """
@@ -81,7 +91,7 @@ def _facts(
     facts = [model, "" if turn is None else f"turn {turn}", window]
     facts.append("" if tokens is None else f"{in_tokens(tokens.output)} out")
     facts.append("" if cost is None else _dollars(cost))
-    facts.append({"done": "", "streaming": "writing …", "aborted": "stopped: kept as partial, not sent again"}[state])
+    facts.append(_STATES[state])
     return dotted(facts)
 
 

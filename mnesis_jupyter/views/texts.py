@@ -7,10 +7,13 @@ from mnesis_jupyter.html import Html, escape
 _MAX_TEXT, _MAX_TEXTS = 20_000, 100_000
 
 
-def texts_html(texts: Sequence[str]) -> Iterator[Html]:
-    """Each text, escaped; cut at 20,000 characters, and earlier where all together would pass 100 kB. A cut says so."""
-    limit = fair_share([len(escape(text[:_MAX_TEXT]).encode()) for text in texts], _MAX_TEXTS)
-    return (_clip(text, limit) for text in texts)
+def texts_html(texts: Sequence[str], longest: int = _MAX_TEXT, total: int = _MAX_TEXTS) -> Iterator[Html]:
+    """Each text, escaped; cut at `longest` characters, and earlier where all together would pass `total` bytes.
+
+    A cut says so.
+    """
+    limit = fair_share([len(escape(text[:longest]).encode()) for text in texts], total)
+    return (_clip(text, longest, limit) for text in texts)
 
 
 def fair_share(sizes: Iterable[int], total: int) -> int:
@@ -24,9 +27,9 @@ def fair_share(sizes: Iterable[int], total: int) -> int:
     return ordered[-1] if ordered else total
 
 
-def _clip(text: str, limit: int) -> Html:
-    """The beginning of a text, of at most 20,000 characters and `limit` bytes of markup."""
-    count = min(len(text), _MAX_TEXT, limit)
+def _clip(text: str, longest: int, limit: int) -> Html:
+    """The beginning of a text, of at most `longest` characters and `limit` bytes of markup."""
+    count = min(len(text), longest, limit)
     shown = escape(text[:count])
     while (size := len(shown.encode())) > limit:
         count = min(count - 1, count * limit // size)
