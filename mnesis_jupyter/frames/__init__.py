@@ -186,7 +186,7 @@ _TOOL_CALLS = _Frame(
             LEFT JOIN message m ON m.id = r.message_id
     )
     SELECT t.session_id, t.seq, t.idx AS part, t.turn, t.tool_name, t.tool_call_id,
-        coalesce(t.data -> '$.input', '{{}}') AS arguments,
+        coalesce(t.data -> '$.input', '{}') AS arguments,
         coalesce(t.result ->> '$.status', t.data ->> '$.status', 'pending') AS status,
         coalesce(t.result, t.data) ->> '$.output' AS output, coalesce(t.result, t.data) ->> '$.error_message' AS error,
         t.tokens, coalesce(t.result_tokens, t.output_tokens) AS output_tokens, t.part_id, t.message_id,
