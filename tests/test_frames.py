@@ -230,6 +230,14 @@ async def test_each_tool_call_is_one_row_with_its_own_result_also_where_a_model_
     assert frames.tool_calls(tool="ask")["turn"].tolist() == [0, 2]
 
 
+async def test_the_arguments_of_a_tool_call_without_any_are_an_empty_object(store):
+    ask = {"type": "function", "function": {"name": "ask", "description": "Ask a person."}}
+    llm = ScriptedProvider([Reply(tool_calls=[{"name": "ask"}])])
+    async with MnesisSession.open(model="test/scripted", llm=llm, db_path=store) as session:
+        await session.send("Ask.", tools=[ask])
+        assert json.loads(frames.tool_calls(session)["arguments"].iloc[0]) == {}
+
+
 async def test_a_recorded_tool_call_has_its_result_in_the_same_part(store):
     await some_turns(store)
     (call,) = frames.tool_calls().to_dict("records")
