@@ -40,6 +40,7 @@ _TOO_OFTEN = (
 _SMALLEST_ROUND = 128
 """Tokens that a call takes with its result, where even that has to be cut."""
 
+_NO_ROOM = "not run: the window has no room for so many calls at once"
 _NO_MORE = "no more tools are run in this turn; answer with what there is"
 
 
@@ -99,7 +100,7 @@ class Exchange:
             looping = [call for call in calls if loop.sees(call)]
             if looping and not last:
                 await self._report(looping[-1], loop.count)
-            refused = {call.tool_call_id: _NO_MORE for call in calls} if last else self._refused(calls, looping)
+            refused = {call.tool_call_id: _NO_MORE for call in calls} if last else await self._refused(calls, looping)
             self.pending = tuple(call for call in calls if call.tool_call_id not in refused and not self._is_ours(call))
             if len(self.pending) == len(calls):  # also where there are none
                 return
@@ -107,6 +108,14 @@ class Exchange:
             if last or self.pending:
                 return
             await self._room.make(self._preamble)
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the turn ended. "tool_calls" is kept for calls that wait for the caller."""
+        if self.pending:
+            return "tool_calls"
+        reason = self.spent.finish_reason
+        return "max_tool_rounds" if reason == "tool_calls" else reason
 
     # -- step by step -------------------------------------------------------------------------------------------
 
@@ -182,16 +191,19 @@ class Exchange:
         tool = self._tools.by_name.get(call.tool_name)
         return tool is not None and tool.run is not None
 
-    def _refused(self, calls: tuple[ToolPart, ...], looping: list[ToolPart]) -> dict[str, str]:
+    async def _refused(self, calls: tuple[ToolPart, ...], looping: list[ToolPart]) -> dict[str, str]:
         """What is not run, by the id of the call, and the word for the model."""
+        room = await self._room.for_answer(self._preamble)
+        most = None if room is None else max(1, room // _SMALLEST_ROUND)
         names = ", ".join(self._tools.by_name)
+        refused = {call.tool_call_id: _NO_ROOM for call in calls[most:]} if most is not None else {}
         unknown = {
             call.tool_call_id: f"there is no tool {call.tool_name!r}; there are: {names}"
             for call in calls
             if names and call.tool_name not in self._tools.by_name
         }
         count = self._config.session.doom_loop_threshold
-        return unknown | {call.tool_call_id: _TOO_OFTEN.format(count=count) for call in looping}
+        return refused | unknown | {call.tool_call_id: _TOO_OFTEN.format(count=count) for call in looping}
 
     async def _calls_before(self) -> list[tuple[str, str]]:
         """The calls since the newest user message: those of the turns before, where this one gives their results."""

@@ -1,19 +1,24 @@
 """Sees to it that the next request fits: what may be filled, what is too large for it, and when to compact."""
 
 import asyncio
+import logging
 
 from mnesis.compaction.compactor import Compactor, Reason
 from mnesis.compaction.plan import floor_of
 from mnesis.compaction.summarize import Summarizer
 from mnesis.context.assembly import Preamble
 from mnesis.context.budget import share
+from mnesis.errors import BadRequest, StoreError
 from mnesis.ledger import CompactionRecord, Ledger
+from mnesis.llm.absent import AbsentProvider
 from mnesis.llm.base import Provider
 from mnesis.llm.select import limits_of
 from mnesis.models.config import MnesisConfig
 from mnesis.models.context import Budget
 from mnesis.models.message import CompactionResult
 from mnesis.tasks import Tasks
+
+_log = logging.getLogger(__name__)
 
 
 class Room:
@@ -23,19 +28,23 @@ class Room:
         self, ledger: Ledger, answers: Provider, summarises: Provider, config: MnesisConfig, tasks: Tasks
     ) -> None:
         self.limits = limits_of(answers, ledger.row.model, config)
+        self._answers = not isinstance(answers, AbsentProvider)
+        """Whether the model is here. Where it is not, its window is not known, and nothing is made smaller for it."""
         self._ledger = ledger
         self._config = config
         self._tasks = tasks
         self._lock = asyncio.Lock()
         model = config.compaction.compaction_model or ledger.row.model
         limits = limits_of(summarises, model, config if model == ledger.row.model else MnesisConfig())
-        summarizer = Summarizer(summarises, model, limits, ledger.counter, config.compaction)
-        self._compactor = Compactor(CompactionRecord(ledger), summarizer, config.compaction, self.budget)
+        self._summarizer = Summarizer(
+            summarises, model, limits, ledger.counter, config.compaction, config.session.retry
+        )
+        self._compactor = Compactor(CompactionRecord(ledger), self._summarizer, config.compaction, self.budget)
 
     @property
     def automatic(self) -> bool:
         """Whether room is made without being asked for."""
-        return self._config.compaction.auto
+        return self._config.compaction.auto and self._answers
 
     @property
     def being_made(self) -> bool:
@@ -69,6 +78,10 @@ class Room:
         room = await self.for_answer(preamble)
         return None if room is None else min(room, max(1, count) * self._config.file.inline_threshold)
 
+    def close(self) -> None:
+        """Have no more delays before the summariser is asked again."""
+        self._summarizer.close()
+
     async def make(self, preamble: Preamble) -> CompactionResult | None:
         """See to it that the window fits; what has to be compacted for that is waited for."""
         if not self.automatic or await self._fits(preamble):
@@ -78,13 +91,25 @@ class Room:
         return None if await self._fits(preamble) else await self.compact("hard")
 
     async def compact(self, reason: Reason) -> CompactionResult:
-        """Compact now."""
+        """Compact now. Raises `BadRequest` where the session's model is not here."""
+        if not self._answers:
+            raise BadRequest(
+                f"{self._ledger.row.model} is not here, so its window is not known and nothing is compacted for it; "
+                "bring the model, or pass llm= to MnesisSession.load"
+            )
         async with self._lock:
             return await self._compactor.run(reason)
 
     async def compact_if_due(self) -> bool:
-        """Start a compaction in the background where the window is over the soft threshold."""
-        if self.being_made or not await self._compactor.due():
+        """Start a compaction in the background where the window is over the soft threshold.
+
+        The turn before it is stored by now: what goes wrong here is not that turn's error, and the next tries again.
+        """
+        try:
+            if not self.automatic or self.being_made or not await self._compactor.due():
+                return False
+        except StoreError as error:
+            _log.warning("whether %s is to be compacted could not be seen: %s", self._ledger.row.id, error)
             return False
         self._tasks.start(self.compact("soft"))
         await asyncio.sleep(0)  # it holds its lock from now on

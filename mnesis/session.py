@@ -72,6 +72,7 @@ class MnesisSession:
         self._ledger = ledger
         self._config = config
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._by_the_map = providers.by_the_map
         self._tasks = Tasks()
         self._lock = TurnLock(db, ledger)
@@ -258,10 +259,13 @@ class MnesisSession:
 
         A turn that waits to make its request again does not wait any longer: it fails with the error that it had.
         """
-        if self._closed:
-            return
-        self._closed = True
-        self._turns.close()
+        if self._closing is None:
+            self._closed = True
+            self._turns.close()
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)  # it goes on where the caller is cancelled: the store outlives the turns
+
+    async def _close(self) -> None:
         try:
             await self._tasks.drain()
             await self._ledger.close()
@@ -483,7 +487,10 @@ class MnesisSession:
 
     @property
     def cost(self) -> float | None:
-        """US dollars over all turns, those before `load` included; `None` where the price of one is not known."""
+        """US dollars over all turns, those before `load` included; `None` where the price of one is not known.
+
+        What summaries cost is not part of it, nor of `token_usage`: no turn asked for them.
+        """
         return self._ledger.accounts.cost
 
     @property
@@ -615,7 +622,7 @@ class MnesisSession:
         whole file.
         """
         self._check_open()
-        with self._lock.if_free() as free:
+        async with self._lock.if_free() as free:
             return await self._recall.verify(deep=deep, turn_running=not free)
 
     # -- the record ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from mnesis.errors import StoreError
@@ -49,16 +49,20 @@ class TurnLock:
 
     async def recover(self) -> None:
         """Abort what a dead process left open. Whoever holds the lock is alive, and in the middle of its turn."""
-        with self.if_free() as free:
+        async with self.if_free() as free:
             if free:
                 await self._ledger.abort_left_open()
 
-    @contextlib.contextmanager
-    def if_free(self) -> Iterator[bool]:
+    @contextlib.asynccontextmanager
+    async def if_free(self) -> AsyncIterator[bool]:
         """Keep others from beginning a turn for the length of a block. False where one is running."""
-        free = not self._here.locked() and self._everywhere.try_acquire()
-        try:
-            yield free
-        finally:
-            if free:
-                self._everywhere.release()
+        if self._here.locked():
+            yield False
+            return
+        async with self._here:
+            free = self._everywhere.try_acquire()
+            try:
+                yield free
+            finally:
+                if free:
+                    self._everywhere.release()

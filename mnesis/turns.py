@@ -13,7 +13,17 @@ from mnesis.ledger import Ledger, OpenTurn, Outcome, RecordedTurn, call_of
 from mnesis.llm.base import Provider
 from mnesis.llm.reply import ReplyBuilder
 from mnesis.models.config import MnesisConfig
-from mnesis.models.message import Part, RecordResult, Role, StreamEvent, TextPart, TokenUsage, TurnResult, TurnState
+from mnesis.models.message import (
+    Part,
+    RecordResult,
+    Role,
+    StreamEvent,
+    TextPart,
+    TokenUsage,
+    ToolPart,
+    TurnResult,
+    TurnState,
+)
 from mnesis.recall import Recall
 from mnesis.room import Room
 from mnesis.store.messages import NewMessage
@@ -66,6 +76,7 @@ class Turns:
         self._closing = True
         if self._running is not None:
             self._running.retries.stop()
+        self._room.close()
 
     async def run(self, ask: Ask, emit: Emit) -> TurnResult:
         """A turn that the session's own model answers. Whatever happens, it does not stay open."""
@@ -125,8 +136,10 @@ class Turns:
         return self._ledger.draft("tool", results, room=await self._room.for_results(preamble, len(results)))
 
     async def _open(self, ask: Ask, message: NewMessage, preamble: Preamble, tools: Toolbox) -> OpenTurn:
-        if message.role == "tool" and not pending_calls((await self._ledger.live()).entries):
-            raise InputError("the calls were answered meanwhile, or the session went on without them")
+        if message.role == "tool":
+            waiting = {item.tool_call_id for item in pending_calls((await self._ledger.live()).entries)}
+            if waiting != {part.tool_call_id for part in message.parts if isinstance(part, ToolPart)}:
+                raise InputError("the calls were answered meanwhile, or the session went on without them")
         if not self._room.automatic:  # nothing will make room: refuse before anything is stored
             await self._ledger.window(self._room.budget(), message, preamble)
         new = NewTurn(new_id("turn"), self._model, False, ask.system_prompt, ask.origin, tools.definitions)
@@ -139,7 +152,7 @@ class Turns:
             reply.parts(),
             spent.usage,
             spent.cost,
-            spent.finish_reason,
+            exchange.finish_reason,
             spent.requests,
             replied=exchange.said is not None,
         )
@@ -149,7 +162,7 @@ class Turns:
         return TurnResult(
             text=reply.text or _text(stored),
             tokens=spent.usage,
-            finish_reason="tool_calls" if exchange.pending else spent.finish_reason,
+            finish_reason=exchange.finish_reason,
             cost=spent.cost,
             message_id=stored.id,
             user_message_id=turn.message.id,
@@ -161,7 +174,16 @@ class Turns:
 
     async def _give_up(self, exchange: Exchange, turn: OpenTurn, preamble: Preamble, error: Exception | None) -> None:
         state = TurnState.ABORTED if error is None else TurnState.FAILED
-        outcome = Outcome(state, _kept(exchange.reply), error=error, results=tuple(exchange.results))
+        spent = exchange.spent
+        outcome = Outcome(
+            state,
+            _kept(exchange.reply),
+            spent.usage,
+            spent.cost if spent.requests else None,
+            requests=spent.requests,
+            error=error,
+            results=tuple(exchange.results),
+        )
         await self._ledger.finish_turn(turn, outcome, await self._room.for_results(preamble, len(exchange.results)))
 
     async def _record(self, turn: Recorded) -> RecordedTurn:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_rules import check_anthropic, check_openai
 from summarisers import (
+    MARK,
     Model,
     Order,
     brief,
@@ -38,7 +39,9 @@ from mnesis import (
     MnesisEvent,
     MnesisSession,
     RateLimit,
+    RetryConfig,
     SessionClosed,
+    SessionConfig,
     TextPart,
     Timeout,
     ToolPart,
@@ -653,6 +656,41 @@ class FakeClock:
 
     def forward(self, seconds: float) -> None:
         self.now += datetime.timedelta(seconds=seconds)
+
+
+async def test_a_summariser_that_raises_what_it_should_not_fails_like_any_other(store_path):
+    class Odd(Model):
+        async def stream(self, request):
+            if MARK in str(request.messages[0]["content"]):
+                raise RuntimeError("not an error of ours")
+            async for chunk in super().stream(request):
+                yield chunk
+
+    async with await create(store_path, Odd(), 4_000) as session:
+        await fill(session, 30)
+        window = await session.context()
+        assert window.size <= window.budget
+        told = [record.payload for record in await session.events() if record.event.value == "compaction.failed"]
+        assert told
+        assert "RuntimeError: not an error of ours" in str(told[0])
+        assert await covered(session) == dict.fromkeys(await said(session), 1)
+
+
+async def test_a_summariser_that_is_busy_for_a_moment_is_asked_again_as_retry_config_says(store_path):
+    busy = [RateLimit("#busy#", retry_after=0.01)]
+    llm = Model(summarise=lambda order: busy.pop() if busy else brief(order))
+    settings = config(4_000)
+    settings = settings.model_copy(
+        update={"session": SessionConfig(recall="off", retry=RetryConfig(max_retries=2, base_delay=0.01))}
+    )
+    async with await MnesisSession.create(
+        model="offline/quote", db_path=store_path, llm=llm, config=settings
+    ) as session:
+        await fill(session, 30)
+        assert not busy
+        assert {summary.level for summary in await session.summaries()} <= {1, 2}
+        events = [record.event.value for record in await session.events()]
+        assert "compaction.failed" not in events
 
 
 async def test_a_failing_summariser_in_the_background_leaves_the_window_as_it_is(store_path):

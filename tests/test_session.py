@@ -32,7 +32,8 @@ from mnesis import (
     Unavailable,
 )
 from mnesis.events.bus import MnesisEvent as FromTheBus
-from mnesis.events.payloads import MessageCreatedPayload, SessionClosedPayload, TurnCommittedPayload
+from mnesis.events.payloads import MessageCreatedPayload, Payload, SessionClosedPayload, TurnCommittedPayload
+from mnesis.llm.base import ModelLimits
 from mnesis.llm.scripted import Reply, ScriptedProvider
 
 
@@ -655,3 +656,55 @@ async def test_the_output_that_settings_allow_is_what_the_provider_is_asked_for(
         await session.send("Hi.")
         await session.send("Hi.", params={"max_tokens": 20})
     assert [request.params for request in llm.requests] == [{"max_tokens": 300}, {"max_tokens": 20}]
+
+
+async def test_reading_a_session_whose_model_is_not_here_leaves_its_window_as_it_is(store_path, tmp_path):
+    model, llm = f"local/{tmp_path / 'gone.gguf'}", ScriptedProvider(["Noted. " * 200], cycle=True)
+    large = ScriptedProvider(["Noted. " * 2_000], cycle=True, limits=ModelLimits(200_000, 4_096))
+    async with await MnesisSession.create(model=model, db_path=store_path, llm=large) as session:
+        for number in range(8):
+            await session.send(f"Part {number}. " * 400)
+        before = await session.context()
+    assert before.size > 40_000
+    async with await MnesisSession.load(session.id, db_path=store_path) as again:
+        assert (await again.context()).request_hash == before.request_hash
+        await again.context_for_next_turn()
+        with pytest.raises(BadRequest, match="is not here"):
+            await again.compact()
+        assert await again.summaries() == []
+    assert llm.requests == []
+
+
+async def test_closing_goes_on_where_its_caller_is_cancelled(store_path):
+    provider = GatedProvider(["one two three"])
+    session = await MnesisSession.create(model="offline/quote", db_path=store_path, llm=provider)
+    turn = asyncio.create_task(session.send("Count."))
+    await provider.asked.wait()
+    closing = asyncio.create_task(session.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    again = asyncio.create_task(session.close())
+    await asyncio.sleep(0.01)
+    assert not again.done(), "a second close waits for the first"
+    provider.let(10)
+    await again
+    assert (await turn).text == "one two three"
+
+
+async def test_a_store_that_is_locked_after_a_turn_does_not_make_the_turn_fail(store_path):
+    """Else its caller would send it again."""
+    config = MnesisConfig(model_overrides={"context_limit": 2_000}, store=StoreConfig(connection_timeout=0.2))
+    session = await MnesisSession.create(model="offline/quote", db_path=store_path, config=config)
+    other = sqlite3.connect(store_path, isolation_level=None)
+
+    def lock(event: MnesisEvent, payload: Payload) -> None:
+        other.execute("BEGIN IMMEDIATE")
+
+    session.subscribe("turn.committed", lock)
+    result = await session.send("This is the one message, and it fills what there is. " * 30)
+    assert result.text
+    other.execute("ROLLBACK")
+    other.close()
+    assert len(await session.conversation_messages()) == 2
+    await session.close()

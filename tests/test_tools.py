@@ -26,6 +26,7 @@ from mnesis import (
     SessionConfig,
     TextDelta,
     TextPart,
+    TokenUsage,
     Tool,
     ToolPart,
     ToolStatus,
@@ -220,6 +221,7 @@ def unknown_hint(a: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F
         ([add, "add"], r"tools\[1\]='add' is no tool"),
         ("add", "tools='add' is a str"),
         (add, "give a list"),
+        ([function_tool(add, name="mnesis_grep")], "names that begin with 'mnesis_'"),
         ([{"name": "add"}], r"tools\[0\].* is no tool definition"),
         ([{"type": "function", "function": {"name": "a b"}}], "'a b' is not usable"),
         ([{"type": "function", "function": {"name": "f", "parameters": {"x": {1}}}}], "no JSON Schema"),
@@ -324,8 +326,6 @@ async def test_an_error_of_on_part_does_not_break_the_turn(caplog):
 
 
 async def test_usage_and_cost_of_a_turn_are_those_of_all_its_requests():
-    from mnesis import TokenUsage
-
     first = Reply(tool_calls=[call("add", a=1)], usage=TokenUsage(input=10, output=5), cost=0.25)
     second = Reply("Two.", usage=TokenUsage(input=20, output=7), cost=0.5)
     async with await session_with([first, second, Reply("Hi.", usage=TokenUsage(input=1, output=1))]) as session:
@@ -398,6 +398,19 @@ async def cancels() -> None:
     raise asyncio.CancelledError
 
 
+def lets_it_out() -> None:
+    """Take the first of none."""
+    next(iter([]))
+
+
+def hasty(arguments: dict) -> Any:
+    return asyncio.sleep(arguments["nope"])
+
+
+def leaving(arguments: dict) -> Any:
+    raise SystemExit(3)
+
+
 def no_text() -> object:
     """Give an object."""
     return object()
@@ -437,6 +450,9 @@ def hangs_in_its_thread() -> None:
         (ends_the_program_too, "end the program (exit code 3)"),
         (kills_its_task, "was cancelled"),
         (cancels, "was cancelled"),
+        (lets_it_out, "let a StopIteration out"),
+        (Tool("hasty", "Be hasty.", {"type": "object"}, hasty), "KeyError: 'nope'"),
+        (Tool("leaving", "Leave.", {"type": "object"}, leaving), "end the program"),
         (no_text, "has no text of its own"),
         (itself, "cannot be shown to the model"),
         (function_tool(hangs, timeout=0.05), "no result within 0.05 s"),
@@ -536,7 +552,7 @@ async def test_calls_beyond_the_rounds_are_answered_and_not_run():
     script = [calls(call("add", a=n), text=f"Round {n}.") for n in range(3)] + ["Next."]
     async with await session_with(script, max_tool_rounds=2) as session:
         result = await session.send("Count.", tools=[add])
-        assert (result.text, result.tool_calls) == ("Round 2.", ())
+        assert (result.text, result.tool_calls, result.finish_reason) == ("Round 2.", (), "max_tool_rounds")
         assert [part.output for part in await results(session)] == ["1", "2", None]
         assert (await results(session))[
             -1
@@ -803,3 +819,47 @@ async def test_a_process_that_dies_in_a_tool_leaves_the_call_and_the_next_load_c
         assert (await session.send("Are you there?")).text == "I am back."
         check_openai(llm.requests[-1].messages)
         assert (await session.verify(deep=True)).ok
+
+
+async def test_a_turn_that_fails_after_a_tool_round_keeps_what_that_round_was_billed():
+    billed = Reply(tool_calls=[call("add", a=1)], usage=TokenUsage(input=1000, output=50), cost=0.5)
+    async with await session_with([billed, Unavailable("gone")]) as session:
+        with pytest.raises(Unavailable):
+            await session.send("1 + 1?", tools=[add])
+        assert (session.token_usage.input, session.token_usage.output, session.cost) == (1000, 50, 0.5)
+
+
+async def test_calls_that_the_window_has_no_room_for_are_not_run_and_the_model_is_told():
+    ran = []
+
+    def count(n: int) -> str:
+        """Count."""
+        ran.append(n)
+        return f"counted {n} " * 50
+
+    def chat(request: Request) -> Reply | str:
+        asked = request.messages[-1]["role"] == "user"
+        return calls(*(call("count", n=n) for n in range(40))) if asked else "So many."
+
+    async with await create(":memory:", Model(chat), 8_000) as session:
+        assert (await session.send("Count.", tools=[count])).text == "So many."
+        assert 0 < len(ran) < 40
+        told = [part.error_message or "" for part in await results(session)]
+        assert sum("no room for so many" in each for each in told) == 40 - len(ran)
+        window = await session.context()
+        assert window.size <= window.budget
+
+
+async def test_results_for_calls_that_another_handle_has_answered_are_refused(store_path):
+    script: list[Any] = [calls(call("look", "c1")), calls(call("look", "c2")), "Seen."]
+    llm = ScriptedProvider(script)
+    first = await MnesisSession.create(model="offline/quote", db_path=store_path, llm=llm)
+    await first.send("Look.", tools=[LOOK])
+    second = await MnesisSession.load(first.id, db_path=store_path, llm=llm)
+    await second.submit_tool_results({"c1": "a"}, tools=[LOOK])
+    with pytest.raises(InputError, match=r"c1|answered meanwhile"):
+        await first.submit_tool_results({"c1": "a"}, tools=[LOOK])
+    assert (await first.submit_tool_results({"c2": "b"}, tools=[LOOK])).text == "Seen."
+    check_openai(llm.requests[-1].messages)
+    await first.close()
+    await second.close()

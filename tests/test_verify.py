@@ -129,3 +129,13 @@ async def test_a_shallow_check_rebuilds_the_newest_windows_only(store_path):
         await chatter(session, 60)
         shallow, deep = await session.verify(), await session.verify(deep=True)
         assert deep.checked - shallow.checked == 60 - 50 + 1
+
+
+async def test_a_turn_that_begins_during_a_verification_is_no_problem(store_path):
+    session = await MnesisSession.create(model="offline/quote", db_path=store_path)
+    for number in range(30):
+        await session.send(f"Message {number}.")
+    for _ in range(5):
+        report, _ = await asyncio.gather(session.verify(), session.send("And on."))
+        assert report.ok, str(report)
+    await session.close()

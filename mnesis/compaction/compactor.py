@@ -18,7 +18,7 @@ from mnesis.compaction.prompts import Source
 from mnesis.compaction.pruning import prunable
 from mnesis.compaction.summarize import Draft, Summarizer
 from mnesis.context.assembly import Entry, LiveWindow
-from mnesis.errors import LLMError
+from mnesis.errors import LLMError, Unavailable
 from mnesis.events.payloads import (
     CompactionCompletedPayload,
     CompactionFailedPayload,
@@ -169,8 +169,8 @@ class Compactor:
             try:
                 cheap = without_model or rounds > self._config.max_compaction_rounds
                 draft = await self._draft(step, without_model=cheap)
-            except LLMError as error:
-                failure = error
+            except Exception as error:  # noqa: BLE001  # whatever a provider raises, the session goes on
+                failure = _as_failure(error)
                 if reason == "soft" and not pressing:
                     return failure
                 without_model = True
@@ -259,6 +259,14 @@ class Compactor:
             "the newest turn is never compacted, nor is what is too small for a summary",
         )
         await self._record.post(MnesisEvent.COMPACTION_FAILED, payload, live.last_turn)
+
+
+def _as_failure(error: Exception) -> LLMError:
+    if isinstance(error, LLMError):
+        return error
+    failure = Unavailable(f"the summariser's provider raised {type(error).__name__}: {redact(str(error))}")
+    failure.__cause__ = error
+    return failure
 
 
 def _source(entry: Entry) -> Source:

@@ -13,8 +13,9 @@ from typing import Literal
 from mnesis.compaction.prompts import Source, prompt, prompt_hash
 from mnesis.llm.base import ModelLimits, Provider, Request
 from mnesis.llm.redact import redact_secrets
-from mnesis.llm.reply import ReplyBuilder, chunks_of
-from mnesis.models.config import CompactionConfig
+from mnesis.llm.reply import ReplyBuilder
+from mnesis.llm.retry import Retries, Retry
+from mnesis.models.config import CompactionConfig, RetryConfig
 from mnesis.tokens import TokenCounter
 
 type Level = Literal[1, 2, 3]
@@ -36,12 +37,19 @@ class Draft:
 
 
 class Summarizer:
-    """Writes summaries with one model. What it spent, in tokens of prompts by our count, adds up in `spent`."""
+    """Writes summaries with one model. Its requests are retried as `retry` says; `close` ends a delay."""
 
     def __init__(
-        self, provider: Provider, model: str, limits: ModelLimits, counter: TokenCounter, config: CompactionConfig
+        self,
+        provider: Provider,
+        model: str,
+        limits: ModelLimits,
+        counter: TokenCounter,
+        config: CompactionConfig,
+        retry: RetryConfig,
     ) -> None:
         self._provider = provider
+        self._retries = Retries(retry, _say_nothing)
         self._model = model
         self._counter = counter
         self._config = config
@@ -49,6 +57,10 @@ class Summarizer:
         order = _PROMPT_TOKENS + counter.count(config.compaction_prompt or "")
         self.room = max(256, (limits.context - self._output) * 9 // 10 - order)
         """How many tokens of material one call can take."""
+
+    def close(self) -> None:
+        """Wait for no retry any more."""
+        self._retries.stop()
 
     async def summarise(self, sources: Sequence[Source], limit: int, *, without_model: bool = False) -> Draft:
         """A text of at most `limit` tokens. Raises `LLMError` where the provider fails; never returns an empty one."""
@@ -79,7 +91,7 @@ class Summarizer:
         messages = prompt(sources, limit, level, self._config.compaction_prompt)
         reply = ReplyBuilder()
         request = Request(self._model, messages, params={"max_tokens": limit})
-        async with contextlib.aclosing(chunks_of(self._provider, request)) as chunks:
+        async with contextlib.aclosing(self._retries.chunks_of(self._provider, request)) as chunks:
             async for chunk in chunks:
                 reply.take(chunk)
         finish = reply.finished(self._model)
@@ -118,6 +130,10 @@ class Summarizer:
             middle = _middle(source.text)
             halves = (source.text[:middle], source.text[middle:])
             yield from self._pieces([Source(source.header, half) for half in halves])
+
+
+async def _say_nothing(retry: Retry) -> None:
+    """A retry of a summary is nobody's turn: only what comes of the compaction is told."""
 
 
 def _middle(text: str) -> int:

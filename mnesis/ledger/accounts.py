@@ -44,8 +44,8 @@ class Accounts:
 
     @property
     def cost(self) -> float | None:
-        """US dollars over all turns that were answered; `None` where one of them has no known cost."""
-        return _sum(row.cost for row in self.rows if row.state == TurnState.COMMITTED)
+        """US dollars over all turns that asked a model; `None` where one of them has no known cost."""
+        return _sum(row.cost for row in self.rows if row.state == TurnState.COMMITTED or row.requests)
 
     def snapshots(self) -> list[TurnSnapshot]:
         """The window of each finished turn, in tokens by kind, and what compaction it set off."""

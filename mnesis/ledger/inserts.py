@@ -121,7 +121,8 @@ def finish_turn(
     view = views.current(cx, session_id)
     entries: list[Entry] = []
     for message in last:
-        added = add(cx, posting, session_id, turn_id, index, message, "reply")
+        cause = "reply" if message.role == "assistant" else "tool round"
+        added = add(cx, posting, session_id, turn_id, index, message, cause)
         view, entries = added.view, [*entries, *added.entries]
     posting.post(cx, *_ending(session_id, turn_id, index, outcome), index)
     row = turns.find_turn(cx, session_id, index)

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from mnesis.errors import LLMError
 from mnesis.llm.base import Chunk, ModelLimits, Request
 
-_LIMITS = ModelLimits(context=32_768, output=4_096, known=False)
+_LIMITS = ModelLimits(context=1 << 40, output=4_096, known=False)
 
 
 class AbsentProvider:
@@ -15,7 +15,7 @@ class AbsentProvider:
         self._error = error
 
     def limits(self, model: str) -> ModelLimits:
-        """A default: the model is not here to tell its own."""
+        """As if everything fitted: the model is not here to tell, and reading must leave the window as it is."""
         return _LIMITS
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:

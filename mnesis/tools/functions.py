@@ -167,6 +167,8 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
         answer.set_running_or_notify_cancel()  # from here on nobody can cancel it: the result may come too late
         try:
             answer.set_result(function())
+        except StopIteration as error:  # no future takes it
+            answer.set_exception(RuntimeError(f"the tool let a StopIteration out: {error!r}"))
         except BaseException as error:  # noqa: BLE001  # the thread's edge: whoever waits gets it
             answer.set_exception(error)
 

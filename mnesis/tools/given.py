@@ -22,7 +22,15 @@ def tools_of(given: object) -> tuple[Tool, ...]:
         return ()
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise InputError(f"tools={describe_value(given)} is a {type(given).__name__}; give a list of functions")
-    return tuple(_tool(each, f"tools[{index}]") for index, each in enumerate(given))
+    tools = tuple(_tool(each, f"tools[{index}]") for index, each in enumerate(given))
+    if taken := next((tool.name for tool in tools if tool.name.startswith(_OURS)), None):
+        raise InputError(
+            f"a tool is called {taken!r}, and names that begin with {_OURS!r} are those of recall; rename it"
+        )
+    return tools
+
+
+_OURS = "mnesis_"
 
 
 def _tool(given: Any, where: str) -> Tool:

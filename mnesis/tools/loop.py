@@ -39,7 +39,7 @@ async def _run(call: ToolPart, tool: Tool, tell: Tell, timeout: float) -> None:
 async def _outcome(call: ToolPart, tool: Tool, timeout: float) -> ToolPart:
     assert tool.run is not None, "the caller's own tools are not run here"
     # In a task of its own: a tool may cancel the task that it runs in, and that is not the turn's.
-    work = asyncio.create_task(_guarded(tool.run(call.input)))
+    work = asyncio.create_task(_guarded(tool.run, call.input))
     try:
         await asyncio.wait([work], timeout=timeout)
     finally:
@@ -60,8 +60,8 @@ async def _outcome(call: ToolPart, tool: Tool, timeout: float) -> ToolPart:
         return call.failed(redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__))
 
 
-async def _guarded(work: Awaitable[Any]) -> str:
+async def _guarded(run: Callable[[dict[str, Any]], Awaitable[Any]], arguments: dict[str, Any]) -> str:
     try:
-        return result_text(await work)
+        return result_text(await run(arguments))
     except SystemExit as error:
         raise _Exit(f"the tool tried to end the program (exit code {error.code})") from None
