@@ -78,6 +78,7 @@ def test_nothing_that_was_said_or_answered_is_left_out_and_nothing_twice(log):
 
 
 @given(logs)
+@example([user(), said(), call("c1"), result("c2")])
 def test_what_was_sent_stays_as_it_is_whatever_comes_later(log):
     """Invariant 12: up to the last message, to which more may be said."""
     whole = to_openai([system("Be brief."), *log])

@@ -215,8 +215,11 @@ class _Dialogue:
                 text = item.text if item.text.strip() else _NO_OUTPUT
                 self._results.append(_with(item, tool_call_id=call.tool_call_id, text=text))
                 return
-        if not self._waiting:
-            self._close()  # else it goes before the open message: calls and results must not be parted
+        if self._waiting:  # it goes before the calls, behind what was said: calls and results must not be parted
+            self._said += self._texts
+            self._texts.clear()
+        else:
+            self._close()
         text = f"[{item.tool_name} answered {item.tool_call_id}, a call that was not waiting]\n{item.text}"
         self._said.append(_with(item, role="user", tool_call_id=None, tool_name=None, text=text))
 
