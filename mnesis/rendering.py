@@ -57,31 +57,44 @@ def _replaced(block: Block, stand_ins: Mapping[int, str]) -> Block:
 
 
 def _blocks(role: Role, parts: tuple[Part, ...], part_ids: Sequence[str]) -> Iterator[Block]:
+    """Results come before whatever is said behind their calls; in a tool's message they come first, because nothing may
+    stand between calls and their results.
+    """
     answered: list[Block] = []
+    shown: list[Block] = []
     for index, part in enumerate(parts):
         match part:
-            case TextPart():
-                yield from answered
-                answered.clear()
-                if part.text:
-                    yield Block("user" if role == "user" else "assistant", _speaker(role), part.text, index)
             case ToolPart():
                 if role != "tool":
                     yield _call(part, index)
                 if part.finished:
                     answered.append(_result(part, index))
-            case FileRefPart():
-                yield Block("file", _speaker(role), file_reference(part), index)
-            case MediaPart() if role == "assistant":  # no provider takes media that the assistant says
-                yield Block("media", "assistant", media_label(part), index)
-            case MediaPart():
-                label = media_label(part, part_ids[index] if part_ids else None)
-                yield Block("media", "user", label, index, media=part)
             case ReasoningPart():
                 pass
+            case _ if role == "tool":
+                shown.extend(_said(role, part, index, part_ids))
             case _:
-                assert_never(part)
+                yield from answered
+                answered.clear()
+                yield from _said(role, part, index, part_ids)
     yield from answered
+    yield from shown
+
+
+def _said(role: Role, part: TextPart | FileRefPart | MediaPart, index: int, part_ids: Sequence[str]) -> Iterator[Block]:
+    match part:
+        case TextPart():
+            if part.text:
+                yield Block("user" if role == "user" else "assistant", _speaker(role), part.text, index)
+        case FileRefPart():
+            yield Block("file", _speaker(role), file_reference(part), index)
+        case MediaPart() if role == "assistant":  # no provider takes media that the assistant says
+            yield Block("media", "assistant", media_label(part), index)
+        case MediaPart():
+            label = media_label(part, part_ids[index] if part_ids else None)
+            yield Block("media", "user", label, index, media=part)
+        case _:
+            assert_never(part)
 
 
 def summary_block(id: str, text: str, *, turns: tuple[int, int], messages: int, level: int, model: str | None) -> str:

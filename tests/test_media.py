@@ -12,7 +12,7 @@ from pictures import gif, jpeg, pdf, png, wav, webp
 from provider_rules import check_anthropic, check_openai
 from summarisers import Model, create, talk
 
-from mnesis import InputError, MediaPart, MnesisSession, TextPart
+from mnesis import InputError, MediaPart, MnesisSession, TextPart, ToolPart, ToolStatus
 from mnesis.intake import check_media
 from mnesis.llm.litellm import LiteLLMProvider
 from mnesis.models.media import dimensions, sniff
@@ -249,6 +249,59 @@ async def test_a_window_with_media_is_the_same_after_load(store_path):
         assert (await loaded.messages())[0].parts == (TextPart(text="Look."), photo())
         report = await loaded.verify(deep=True)
         assert report.ok, report.problems
+
+
+async def test_what_a_tool_shows_is_sent_behind_the_results_of_its_round():
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+    calls: list[dict[str, Any]] = [{"type": "tool_use", "id": id, "name": "look", "input": {}} for id in ("t1", "t2")]
+    results = [
+        {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "See:"}, image]},
+        {"type": "tool_result", "tool_use_id": "t2", "content": "It is dark."},
+    ]
+    messages = [
+        {"role": "user", "content": "What is left and right of you?"},
+        {"role": "assistant", "content": calls},
+        {"role": "user", "content": results},
+        {"role": "assistant", "content": "A cat, and nothing."},
+    ]
+    async with await MnesisSession.from_messages(messages, model="offline/quote", db_path=":memory:") as session:
+        window = await session.context()
+        exported = await session.export("anthropic")
+    assert exported["messages"][2]["content"] == results
+    openai, anthropic = window.to_openai(), window.to_anthropic()
+    check_openai(openai)
+    check_anthropic(anthropic)
+    assert openai[3:6] == [
+        {"role": "tool", "tool_call_id": "t1", "content": "See:"},
+        {"role": "tool", "tool_call_id": "t2", "content": "It is dark."},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]},
+    ]
+    assert anthropic["messages"][2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "t1", "content": "See:"},
+        {"type": "tool_result", "tool_use_id": "t2", "content": "It is dark."},
+        image,
+    ]
+
+
+async def test_media_between_the_finished_calls_of_a_recorded_answer_part_no_call_from_its_result(store_path):
+    first, second = (
+        ToolPart(tool_name="look", tool_call_id=id, output=seen, status=ToolStatus.COMPLETED)
+        for id, seen in (("c1", "A cat."), ("c2", "A dog."))
+    )
+    async with open_session(store_path) as session:
+        await session.record("Look.", [first, photo(), second, TextPart(text="There.")])
+        window = await session.context()
+    check_openai(window.to_openai())
+    check_anthropic(window.to_anthropic())
+    said = [(m["role"], m["content"], [c["id"] for c in m.get("tool_calls", [])]) for m in window.to_openai()[2:]]
+    label = "[image image/png · 1,024×768 · 2 kB · cat.png]\nA cat on a mat."
+    assert said == [
+        ("assistant", None, ["c1"]),
+        ("tool", "A cat.", []),
+        ("assistant", label, ["c2"]),
+        ("tool", "A dog.", []),
+        ("assistant", "There.", []),
+    ]
 
 
 # -- where they are not sent -------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pictures import png
 from provider_rules import answer_anthropic, answer_openai, check_anthropic, check_openai
 
+from mnesis import MediaPart
 from mnesis.models.wire import WireItem, to_anthropic, to_openai
 
 
@@ -28,6 +30,10 @@ def result(id: str = "c1", text: str = "Seen.", name: str = "look") -> WireItem:
     return WireItem(id="part_c", role="tool", text=text, tool_call_id=id, tool_name=name)
 
 
+def shown(shade: int = 100) -> WireItem:
+    return WireItem(id="part_m", role="user", text="[image image/png]", media=MediaPart.from_bytes(png(shade=shade)))
+
+
 def system(text: str = "Be brief.") -> WireItem:
     return WireItem(id="system", role="system", text=text)
 
@@ -45,6 +51,7 @@ items = st.one_of(
     st.builds(result, ids, texts, names),
     st.builds(result, ids, texts, names),
     st.builds(system, texts),
+    st.builds(shown, st.integers(0, 255)),
 )
 logs = st.lists(items, max_size=12)
 
@@ -69,7 +76,9 @@ def test_nothing_that_was_said_or_answered_is_left_out_and_nothing_twice(log):
     assert len(calls) == sum(block["type"] == "tool_use" for block in blocks) == len(made)
     for whole in (json.dumps(openai, ensure_ascii=False), json.dumps(anthropic, ensure_ascii=False)):
         for item in log:
-            if item not in made and item.text.strip():
+            if item.media is not None:
+                assert str(item.media.data) in whole
+            elif item not in made and item.text.strip():
                 assert json.dumps(item.text.rstrip(), ensure_ascii=False)[1:-1] in whole
     late = str(blocks).count("a call that was not waiting]")
     stand_ins = str(blocks).count("(no result was recorded)")
@@ -89,7 +98,16 @@ def test_what_was_sent_stays_as_it_is_whatever_comes_later(log):
         *same, last = earlier
         assert whole[: len(same)] == same
         assert whole[len(same)]["role"] == last["role"]
-        assert (whole[len(same)]["content"] or "").startswith(last["content"] or "")
+        assert begins(whole[len(same)]["content"], last["content"])
+
+
+def begins(content: Any, earlier: Any) -> bool:
+    """Whether a message goes on from an earlier one: media make a list of what was a text."""
+    if isinstance(earlier, list):
+        return bool(content[: len(earlier)] == earlier)
+    if isinstance(content, list):
+        content = content[0]["text"]
+    return bool((content or "").startswith(earlier or ""))
 
 
 @pytest.mark.parametrize(
