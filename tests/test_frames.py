@@ -1,19 +1,35 @@
 """The store as DataFrames."""
 
+import doctest
+import itertools
 import json
+import re
 import sqlite3
 import threading
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from pictures import png
 from summarisers import Model, create, fill, settled, talk
 
-from mnesis import FileRefPart, InputError, MnesisSession, NotFound, StoreError, TextPart, ToolPart, ToolStatus
+from mnesis import (
+    FileRefPart,
+    InputError,
+    MediaPart,
+    MnesisSession,
+    NotFound,
+    StoreError,
+    TextPart,
+    ToolPart,
+    ToolStatus,
+)
 from mnesis.errors import Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis.models.message import Part
 from mnesis_jupyter import frames
 from mnesis_jupyter.current import CURRENT
+from mnesis_jupyter.frames.tables import TABLES
 
 VIEWS = {
     "sessions": (
@@ -45,6 +61,22 @@ VIEWS = {
         "turn tool_name tool_call_id arguments status output error tokens output_tokens part_id message_id "
         "result_part_id result_message_id result_turn called_at answered_at",
         "Int64 string string string category string string Int64 Int64 string string string string Int64 time time",
+    ),
+    "files": (
+        ["session_id", "seq", "part"],
+        "turn role type file_id path url media_type size file_tokens tokens description width height part_id "
+        "message_id created_at",
+        "Int64 category category string string string category Int64 Int64 Int64 string Int64 Int64 string string time",
+    ),
+    "usage": (
+        ["session_id", "day", "model"],
+        "turns input_tokens output_tokens cache_read_tokens cache_write_tokens total_tokens cost unpriced counted",
+        "Int64 Int64 Int64 Int64 Int64 Int64 Float64 Int64 Int64",
+    ),
+    "context_changes": (
+        ["session_id", "view", "id"],
+        "turn change kind role first_turn last_turn tokens cause into_summary created_at",
+        "Int64 category category category Int64 Int64 Int64 category string time",
     ),
     "events": (
         ["session_id", "seq"],
@@ -141,7 +173,7 @@ def dtypes(frame):
 async def test_each_view_has_its_index_columns_and_dtypes_with_and_without_rows(name, full, store):
     index, columns, types = VIEWS[name]
     if full:
-        session, *_ = await (compacted if name in ("summaries", "sources") else some_turns)(store)
+        session, *_ = await (compacted if name in ("summaries", "sources", "files") else some_turns)(store)
         frame = getattr(frames, name)(session.id)
     elif name == "context":
         async with MnesisSession.open(model="offline/quote", db_path=store, system_prompt="") as session:
@@ -289,6 +321,136 @@ async def test_summaries_and_their_sources_are_those_of_the_session(store):
         assert edges.loc[summary.id, "fidelity"].tolist() == [source.fidelity for source in summary.sources]
     assert edges["turn"].notna().all()
     assert edges["tokens"].notna().all()
+
+
+async def test_the_changes_add_up_to_what_each_window_was_in_a_session_with_prunings_and_summaries_of_summaries(store):
+    session, windows, made = await compacted(store)
+    sizes = {
+        turn: sum(item.tokens for item in window.items if item.turn is not None) for turn, window in windows.items()
+    }
+    turns = [turn for turn in sizes if turn is not None]
+    for a, b in [(turns[0], turns[-1]), (turns[2], turns[40]), *itertools.pairwise(turns)]:
+        assert frames.context_changes(session, a, b)["tokens"].sum() == sizes[b] - sizes[a], (a, b)
+    whole = frames.context_changes(session)
+    assert whole["tokens"].sum() == sizes[None]
+    assert set(whole["change"]) == {"came", "went", "pruned"}
+    assert set(whole["cause"]) >= {"compaction", "pruning", "user message", "reply"}
+    went = whole[whole["change"] == "went"].reset_index()
+    assert set(went["cause"]) == {"compaction"}
+    assert went["into_summary"].notna().all()
+    of = {summary.id: [source.id for source in summary.sources] for summary in made}
+    assert all(id in of[into] for id, into in zip(went["id"], went["into_summary"], strict=True))
+    assert frames.context_changes("long", change="pruned", cause="pruning")["kind"].unique().tolist() == ["tool"]
+    with pytest.raises(NotFound, match="turn"):
+        frames.context_changes(session, 0, 9_999)
+
+
+async def test_usage_is_added_up_by_model_day_and_session(store):
+    session, _ = await some_turns(store)
+    await some_turns(store, "other", turns=0)
+    by_model = frames.usage(by="model")
+    assert by_model.index.tolist() == ["test/scripted"]
+    assert by_model["turns"].tolist() == [9]
+    whole = frames.usage()
+    assert whole.loc[session.id, "input_tokens"].tolist() == [session.token_usage.input]
+    assert whole.index.get_level_values("day").unique().tolist() == [pd.Timestamp.now("UTC").normalize()]
+    # A scripted model has no price, so the five turns that used something are unpriced; the failed one is not.
+    assert frames.usage("talk", by=["session_id"])[["cost", "unpriced"]].fillna(-1).to_numpy().tolist() == [[-1, 5]]
+    for wrong in ("week", [], ["model", "model"]):
+        with pytest.raises(InputError, match="session_id, day, model"):
+            frames.usage(by=wrong)
+
+
+async def test_files_and_media_tell_their_size_and_never_their_bytes(store):
+    image = MediaPart.from_bytes(png(30, 20), name="a.png", alt="a grey area")
+    link = MediaPart.from_url("https://example.org/b.jpg")
+    file = FileRefPart(
+        file_id="file_1", path="a/b.csv", media_type="text/csv", size=10, tokens=5, summary="two columns"
+    )
+    async with MnesisSession.open(model="offline/quote", db_path=store) as session:
+        await session.record([TextPart(text="Look."), image, link, file], "I see.")
+        window = await session.context()
+    frame = frames.files()
+    assert frame["path"].fillna("").tolist() == ["a.png", "", "a/b.csv"]
+    assert frame["size"].fillna(-1).tolist() == [len(png(30, 20)), -1, 10]
+    assert frame["description"].fillna("").tolist() == ["a grey area", "", "two columns"]
+    assert frame["width"].iloc[0] == 30
+    assert frame["url"].iloc[1] == "https://example.org/b.jpg"
+    assert frame["file_tokens"].iloc[2] == 5
+    told = {item.id: item.tokens for item in window.items}
+    assert frame["tokens"].tolist() == [told[id] for id in frame["part_id"]]
+    assert str(image.data) not in frame.to_csv()
+    assert frames.files(type="file_ref", media_type="text/csv")["file_id"].tolist() == ["file_1"]
+
+
+async def test_a_long_view_is_read_in_pieces_of_one_snapshot(store):
+    await some_turns(store)
+    pieces = frames.chunks("parts", "talk", chunksize=4)
+    first = next(pieces)
+    await some_turns(store)  # a session of the same name, which that snapshot does not know
+    read = [first, *pieces]
+    assert [len(piece) for piece in read] == [4, 4, 4, 2]
+    assert [dtypes(piece) for piece in read] == [VIEWS["parts"][2]] * 4
+    assert pd.concat(read).index.is_unique
+    assert [len(piece) for piece in frames.chunks("parts", chunksize=7, type="tool", role="user")] == [0]
+    with pytest.raises(InputError, match="colour narrows nothing"):
+        frames.chunks("parts", colour="red")
+    with pytest.raises(InputError, match="none of sessions, turns"):
+        frames.chunks("part")
+    with pytest.raises(InputError, match="at least 1"):
+        frames.chunks("parts", chunksize=0)
+
+
+def test_a_store_that_is_not_there_yet_gives_chunks_without_rows():
+    assert [dtypes(piece) for piece in frames.chunks("turns")] == [VIEWS["turns"][2]]
+
+
+async def test_views_can_be_narrowed_by_time_and_turn(store):
+    await some_turns(store)
+    opened = frames.turns()["opened_at"]
+    assert len(frames.turns(since=opened.iloc[2])) == 4
+    assert len(frames.turns(until=opened.iloc[2], model="test/scripted")) == 2
+    assert frames.messages(turn=2, role="user")["text"].tolist() == ["One.\n\nTwo."]
+    assert len(frames.events(since="2020-01-01", until="2020-01-02 03:04")) == 0
+    with pytest.raises(InputError, match="since='yesterday evening' is not a time"):
+        frames.turns(since="yesterday evening")
+
+
+async def test_a_filter_is_asked_of_the_database_which_looks_it_up(store):
+    await some_turns(store)
+    plan = sqlite3.connect(store)
+    for name in ("turns", "messages", "parts", "files", "events", "tool_calls", "context_changes"):
+        query, values = TABLES[name].sql("sess_1", {})
+        told = "\n".join(row[3] for row in plan.execute(f"EXPLAIN QUERY PLAN {query}", values))
+        assert not re.search(r"SCAN (m|p|e|turn|message|part|event|view|context_item|tombstone)\b", told), told
+    plan.close()
+
+
+def test_the_schema_lists_what_the_views_have():
+    told = frames.schema()
+    assert set(told.index.get_level_values("table")) == set(VIEWS)
+    for name, (index, columns, types) in VIEWS.items():
+        mine = told.loc[name]
+        assert mine[mine["key"]].index.tolist() == index
+        rest = mine[~mine["key"]]
+        assert " ".join(rest.index) == columns
+        assert " ".join("time" if dtype.startswith("datetime") else dtype for dtype in rest["dtype"]) == types
+
+
+def test_the_documentation_lists_the_columns_that_there_are():
+    text = " ".join((Path(__file__).parents[1] / "docs" / "frames.md").read_text("utf-8").split())
+    for name, (index, columns, types) in VIEWS.items():
+        section = text.split(f"### {name} ")[1].split("###")[0]
+        assert f"Key: {', '.join(f'`{column}`' for column in index)}." in section
+        listed = ", ".join(f"`{column}` {dtype}" for column, dtype in zip(columns.split(), types.split(), strict=True))
+        assert listed in section, name
+
+
+async def test_the_examples_in_the_docstrings_are_true(store):
+    await some_turns(store)
+    failed, attempted = doctest.testmod(frames, extraglobs={"frames": frames})
+    assert attempted > 0
+    assert failed == 0
 
 
 async def test_a_system_prompt_of_one_turn_is_in_the_window_of_that_turn(store):
