@@ -5,9 +5,9 @@
     %%mnesis
     What is on your mind?
 
-`%mnesis help` lists the rest. `mnesis_jupyter.frames` gives the store as DataFrames, `open_session` and `use` put
-sessions of your own below the magics, `inspect` shows one live, `submit_tool_results` answers calls of tools that only
-you can run.
+`%mnesis help` lists the rest. `mnesis_jupyter.frames` gives the store as DataFrames, `sql` asks it anything,
+`open_session` and `use` put sessions of your own below the magics, `inspect` shows one live, `submit_tool_results`
+answers calls of tools that only you can run.
 """
 
 import importlib
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mnesis_jupyter import frames
     from mnesis_jupyter.chat import ChatResult, submit_tool_results
+    from mnesis_jupyter.frames import sql
     from mnesis_jupyter.state import open_session, use
     from mnesis_jupyter.widgets import inspect
 
@@ -28,6 +29,7 @@ __all__ = [
     "inspect",
     "load_ipython_extension",
     "open_session",
+    "sql",
     "submit_tool_results",
     "unload_ipython_extension",
     "use",
@@ -37,6 +39,7 @@ _LAZY = {
     "ChatResult": "chat",
     "inspect": "widgets",
     "open_session": "state",
+    "sql": "frames",
     "submit_tool_results": "chat",
     "use": "state",
 }

@@ -29,6 +29,7 @@ from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis.models.message import Part
 from mnesis_jupyter import frames
 from mnesis_jupyter.current import CURRENT
+from mnesis_jupyter.frames import query
 from mnesis_jupyter.frames.tables import TABLES
 
 VIEWS = {
@@ -448,9 +449,10 @@ def test_the_documentation_lists_the_columns_that_there_are():
 
 async def test_the_examples_in_the_docstrings_are_true(store):
     await some_turns(store)
-    failed, attempted = doctest.testmod(frames, extraglobs={"frames": frames})
-    assert attempted > 0
-    assert failed == 0
+    for module in (frames, query):
+        failed, attempted = doctest.testmod(module, extraglobs={"frames": frames})
+        assert attempted > 0
+        assert failed == 0
 
 
 async def test_a_system_prompt_of_one_turn_is_in_the_window_of_that_turn(store):

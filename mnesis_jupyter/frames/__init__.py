@@ -6,7 +6,7 @@ and their dtypes are always the same, also when there are no rows: nullable inte
 `category`, and times as `datetime64[us, UTC]`. `schema()` lists them; docs/frames.md says what they hold.
 
 What narrows a view (`state=`, `role=`, `since=`, …) is asked of the database, which reads no more than that. Where a
-view is too long for memory, `chunks("messages")` reads it in pieces.
+view is too long for memory, `chunks("messages")` reads it in pieces. `sql("select …")` asks anything else.
 
     >>> from mnesis_jupyter import frames
     >>> frames.turns("talk")["state"].value_counts().to_dict()
@@ -23,6 +23,7 @@ from mnesis import InputError, NotFound
 from mnesis.errors import describe_value
 from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.frames import log, memory
+from mnesis_jupyter.frames.query import sql
 from mnesis_jupyter.frames.reading import (
     Moment,
     SessionLike,
@@ -54,6 +55,7 @@ __all__ = [
     "schema",
     "sessions",
     "sources",
+    "sql",
     "store",
     "summaries",
     "tool_calls",
