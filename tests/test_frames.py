@@ -29,7 +29,7 @@ from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis.models.message import Part
 from mnesis_jupyter import frames
 from mnesis_jupyter.current import CURRENT
-from mnesis_jupyter.frames import query
+from mnesis_jupyter.frames import query, saving
 from mnesis_jupyter.frames.tables import TABLES
 
 VIEWS = {
@@ -449,7 +449,7 @@ def test_the_documentation_lists_the_columns_that_there_are():
 
 async def test_the_examples_in_the_docstrings_are_true(store):
     await some_turns(store)
-    for module in (frames, query):
+    for module in (frames, query, saving):
         failed, attempted = doctest.testmod(module, extraglobs={"frames": frames})
         assert attempted > 0
         assert failed == 0

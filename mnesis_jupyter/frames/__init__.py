@@ -6,7 +6,8 @@ and their dtypes are always the same, also when there are no rows: nullable inte
 `category`, and times as `datetime64[us, UTC]`. `schema()` lists them; docs/frames.md says what they hold.
 
 What narrows a view (`state=`, `role=`, `since=`, …) is asked of the database, which reads no more than that. Where a
-view is too long for memory, `chunks("messages")` reads it in pieces. `sql("select …")` asks anything else.
+view is too long for memory, `chunks("messages")` reads it in pieces. `sql("select …")` asks anything else,
+`export(folder)` writes files.
 
     >>> from mnesis_jupyter import frames
     >>> frames.turns("talk")["state"].value_counts().to_dict()
@@ -35,6 +36,7 @@ from mnesis_jupyter.frames.reading import (
     scope,
     snapshot,
 )
+from mnesis_jupyter.frames.saving import export
 from mnesis_jupyter.frames.tables import TABLES
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ __all__ = [
     "context",
     "context_changes",
     "events",
+    "export",
     "files",
     "find_session",
     "listing",
