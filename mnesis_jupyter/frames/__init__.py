@@ -7,7 +7,7 @@ and their dtypes are always the same, also when there are no rows: nullable inte
 
 What narrows a view (`state=`, `role=`, `since=`, …) is asked of the database, which reads no more than that. Where a
 view is too long for memory, `chunks("messages")` reads it in pieces. `sql("select …")` asks anything else,
-`export(folder)` writes files.
+`export(folder)` writes files. On `turns()` there is `.mnesis.plot_sawtooth()` and the like.
 
     >>> from mnesis_jupyter import frames
     >>> frames.turns("talk")["state"].value_counts().to_dict()

@@ -143,6 +143,8 @@ def frame_of(view: View, found: Sequence[tuple[Any, ...]]) -> "pd.DataFrame":
     """Rows as a DataFrame with the view's key and dtypes."""
     import pandas as pd
 
+    from mnesis_jupyter.frames import accessor  # noqa: F401  # gives DataFrames their `.mnesis`
+
     columns = zip(*found, strict=True) if found else ((),) * len(view.columns)
     series = {name: column(values, dtype) for (name, dtype), values in zip(view.columns.items(), columns, strict=True)}
     return pd.DataFrame(series).set_index(list(view.index))
