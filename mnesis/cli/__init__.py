@@ -3,6 +3,7 @@
 import click
 
 from mnesis.cli.models import models
+from mnesis.cli.sessions import COMMANDS
 from mnesis.errors import MnesisError
 
 
@@ -22,4 +23,5 @@ def main() -> None:
     """Sessions with language models that lose nothing."""
 
 
-main.add_command(models)
+for _command in (models, *COMMANDS):
+    main.add_command(_command)

@@ -1,8 +1,10 @@
 """The `session` table."""
 
 import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
 
-from mnesis.store.rows import SessionRow, micros, one, session_of
+from mnesis.store.rows import SessionRow, micros, moment, one, session_of
 
 _COLUMNS = (
     "id, parent_id, forked_from, forked_turn, model, agent, system_prompt, system_tokens, config, title, created_at"
@@ -24,3 +26,31 @@ def find(cx: sqlite3.Connection, id: str) -> SessionRow | None:
     """The session with this id."""
     row = one(cx.execute(f"SELECT {_COLUMNS} FROM session WHERE id = ?", (id,)))
     return session_of(row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A session as a list shows it. `tokens` and `cost` add up what its turns have used, as far as it is known."""
+
+    id: str
+    title: str | None
+    model: str
+    turns: int
+    tokens: int
+    cost: float | None
+    created_at: datetime
+
+
+def listing(cx: sqlite3.Connection, count: int | None = None, name: str | None = None) -> list[Listed]:
+    """The newest sessions first; only those with this id or title, the one with the id first."""
+    rows = cx.execute(
+        "SELECT s.id, s.title, s.model, count(t.id), coalesce(sum(t.total_tokens), 0), sum(t.cost), s.created_at "
+        "FROM session s LEFT JOIN turn t ON t.session_id = s.id "
+        "WHERE :name IS NULL OR s.id = :name OR s.title = :name "
+        "GROUP BY s.id ORDER BY s.id IS :name DESC, s.created_at DESC, s.id DESC LIMIT :count",
+        {"name": name, "count": -1 if count is None else count},
+    )
+    return [
+        Listed(id, title, model, turns, tokens, cost, moment(created_at))
+        for id, title, model, turns, tokens, cost, created_at in rows
+    ]
