@@ -32,6 +32,7 @@ from mnesis.errors import (
     Unavailable,
 )
 from mnesis.events.bus import MnesisEvent
+from mnesis.llm.catalog import ModelFacts, known_models, model_facts
 from mnesis.llm.redact import redact_secrets
 from mnesis.models.config import (
     CompactionConfig,
@@ -94,6 +95,7 @@ __all__ = [
     "MnesisEvent",
     "MnesisSession",
     "MnesisStoreError",
+    "ModelFacts",
     "NotFound",
     "OperatorConfig",
     "PartUpdate",
@@ -121,5 +123,7 @@ __all__ = [
     "TurnSnapshot",
     "Unavailable",
     "function_tool",
+    "known_models",
+    "model_facts",
     "redact_secrets",
 ]

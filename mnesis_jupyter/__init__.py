@@ -47,26 +47,37 @@ _LAZY = {
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """Called by `%load_ext mnesis_jupyter`: registers the magics, starts nothing."""
+    from mnesis_jupyter.completion import complete
     from mnesis_jupyter.current import CURRENT
     from mnesis_jupyter.magics import MnesisMagics
 
     CURRENT.configure(shell.config)
     _configurables(shell).append(CURRENT.settings)
     shell.register_magics(MnesisMagics)
-    # What the first cell will need, while its author writes it.
-    threading.Thread(target=importlib.import_module, args=("mnesis_jupyter.chat",), daemon=True).start()
+    shell.Completer.custom_matchers.append(complete)
+    threading.Thread(target=_warm_up, daemon=True).start()
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
     """Called by `%unload_ext` and `%reload_ext`: closes the sessions, which stay in the store, and takes all back."""
+    from mnesis_jupyter.completion import complete
     from mnesis_jupyter.current import CURRENT
     from mnesis_jupyter.state import shut_down
 
     shut_down()
+    if complete in (matchers := shell.Completer.custom_matchers):
+        matchers.remove(complete)
     if CURRENT.settings in (configurables := _configurables(shell)):
         configurables.remove(CURRENT.settings)
     for magics in shell.magics_manager.magics.values():
         magics.pop("mnesis", None)
+
+
+def _warm_up() -> None:
+    """What the first cell and its completion will need, while its author writes it."""
+    importlib.import_module("mnesis_jupyter.chat")
+    importlib.import_module("mnesis_jupyter.commands")
+    importlib.import_module("mnesis").known_models()
 
 
 def _configurables(shell: "InteractiveShell") -> list[Any]:

@@ -81,3 +81,14 @@ def test_the_widget_benchmark_measures_the_kernel_without_a_browser():
     for row in ("kernel", "state", "state and answers"):
         assert re.search(rf"open on 30 turns: {row} +[\d,.]+ (ms|kB)", told)
     assert re.search(r"live update at 30 turns +[\d.]+ kB", told)
+
+
+@pytest.mark.slow
+def test_the_notebook_benchmark_completes_in_every_place():
+    done = ran("benchmarks/notebook.py", "--turns", "20")
+    assert done.stderr == ""
+    _, loads, floor, *completions = done.stdout.splitlines()
+    assert loads.startswith("%load_ext mnesis_jupyter")
+    assert floor.startswith("IPython's own")
+    assert len(completions) == 8
+    assert all(re.fullmatch(r"complete .+ [\d.,]+ ms +[\d.,]+ ms  50 ms", line) for line in completions)

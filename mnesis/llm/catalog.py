@@ -57,6 +57,55 @@ class Price:
     cache_write: float
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What the map knows of a model. `None` where it does not say; `provider` as litellm calls it."""
+
+    model: str
+    provider: str | None
+    context: int | None
+    output: int | None
+    price: Price | None
+    tools: bool | None
+    images: bool | None
+    caching: bool | None
+    reasoning: bool | None
+
+
+def known_models() -> tuple[str, ...]:
+    """The model strings of the map that answer in a conversation, in the order of the alphabet.
+
+    What the map names without its provider stands there with it as well: `gpt-4o` and `openai/gpt-4o`.
+    """
+    return _conversing()
+
+
+@cache
+def _conversing() -> tuple[str, ...]:
+    names = set()
+    for name, entry in _models().items():
+        if entry.get("mode") in ("chat", "responses"):
+            provider = str(entry.get("litellm_provider", ""))
+            names |= {name, f"{provider}/{name}"} if "/" not in name and provider.isidentifier() else {name}
+    return tuple(sorted(names))
+
+
+def model_facts(model: str) -> ModelFacts:
+    """Limits, prices and abilities of a model, without a warning where they are not known."""
+    limits = next((found for name in _names(model) if (found := _limits(_models().get(name, {})))), None)
+    return ModelFacts(
+        model=model,
+        provider=provider_of(model),
+        context=limits.context if limits else None,
+        output=limits.output if limits else None,
+        price=price_for(model),
+        tools=calls_tools(model),
+        images=takes(model, "image"),
+        caching=caches_prompts(model),
+        reasoning=reasons(model),
+    )
+
+
 def limits_for(model: str) -> ModelLimits:
     """The limits of a model, by its litellm string; a default where they are not known.
 

@@ -51,8 +51,10 @@ __all__ = [
     "export",
     "files",
     "find_session",
+    "ids",
     "listing",
     "messages",
+    "names",
     "parts",
     "rows",
     "schema",
@@ -375,3 +377,24 @@ def listing(path: Path, count: int) -> list[tuple[str, str | None, str, int, int
         GROUP BY s.id ORDER BY s.created_at DESC, s.id DESC LIMIT ?
     """
     return rows(path, query, (count,))
+
+
+def names(path: Path, count: int) -> list[tuple[str, str | None]]:
+    """Id and title of the newest sessions."""
+    return rows(path, "SELECT id, title FROM session ORDER BY created_at DESC, id DESC LIMIT ?", (count,))
+
+
+def ids(path: Path, session_id: str, beginning: str, count: int) -> list[str]:
+    """The ids of a session's summaries, messages and parts that begin so, the newest first."""
+    query = """
+        SELECT * FROM (SELECT id FROM summary WHERE session_id = :session AND substr(id, 1, :long) = :beginning
+            ORDER BY rowid DESC LIMIT :count)
+        UNION ALL SELECT * FROM (SELECT id FROM message WHERE session_id = :session
+            AND substr(id, 1, :long) = :beginning ORDER BY seq DESC LIMIT :count)
+        UNION ALL SELECT * FROM (SELECT p.id FROM message m JOIN part p ON p.message_id = m.id
+            WHERE m.session_id = :session AND substr(p.id, 1, :long) = :beginning
+            ORDER BY m.seq DESC, p.idx DESC LIMIT :count)
+    """
+    wanted = {"session": session_id, "beginning": beginning, "long": len(beginning), "count": count}
+    found = [id for (id,) in rows(path, query, wanted)]
+    return sorted(found, key=lambda id: id.partition("_")[2], reverse=True)[:count]
