@@ -48,7 +48,7 @@ class MnesisMagics(Magics):
         And:
 
             %mnesis help [SUBCOMMAND]
-            %mnesis debug
+            %mnesis config | debug
 
         `%mnesis help` explains each; the same as DataFrames: `from mnesis_jupyter import frames`.
         """

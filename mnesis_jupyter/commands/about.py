@@ -4,7 +4,8 @@ import argparse
 import traceback
 
 from mnesis_jupyter.commands.registry import COMMANDS, argument, command, find, notice, table
-from mnesis_jupyter.output import Output, preformatted
+from mnesis_jupyter.current import CURRENT
+from mnesis_jupyter.output import Output, joined, preformatted
 from mnesis_jupyter.state import State
 
 
@@ -24,3 +25,14 @@ def _debug(state: State, options: argparse.Namespace) -> Output:
     if state.error is None:
         return notice("No magic of mnesis has failed since the extension was loaded.")
     return preformatted("".join(traceback.format_exception(state.error)).rstrip())
+
+
+@command("config", "Each setting: its value, and where that is from.")
+def _config(state: State, options: argparse.Namespace) -> Output:
+    rows = [(name, _plain(found.value), found.origin) for name, found in CURRENT.in_force().items()]
+    order = "The first wins: a flag, `%config Mnesis.NAME = …`, the environment, pyproject.toml, ~/.mnesis/config.toml."
+    return joined(table(rows, ("setting", "value", "from"), "Settings"), notice(order))
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
