@@ -93,7 +93,8 @@ def parser() -> Parser:
 
 _DESCRIPTION = """\
 The cell is a message; the reply is shown below it and kept in the session, which becomes the current one.
-{{ name }}, {{ a.b }} and {{ a["k"] }} put in values of the notebook.
+{{ name }}, {{ a.b }} and {{ a["k"] }} put in values of the notebook; of a DataFrame as many rows as
+`%config Mnesis.rows` says, as a table.
 
 A function that is a tool has a docstring, which tells the model what it is for, and type hints. Each call runs in a
 thread of its own, an async function on the engine's loop. A tool that is a dict {"type": "function", …} is yours to
@@ -102,7 +103,7 @@ run: the cell says how to go on."""
 
 def run(state: State, shell: InteractiveShell, options: argparse.Namespace, body: str) -> ChatResult | None:
     """One chat cell. Returns what it leaves behind; a dry run leaves nothing, and stores nothing."""
-    message = body.rstrip("\n") if options.raw else interpolate(body.rstrip("\n"), shell.user_ns)
+    message = body.rstrip("\n") if options.raw else interpolate(body.rstrip("\n"), shell.user_ns, CURRENT.settings.rows)
     if not message.strip():
         raise InputError("the cell says nothing; write the message below the line with %%mnesis")
     if options.out is not None and (not options.out.isidentifier() or keyword.iskeyword(options.out)):

@@ -1,13 +1,15 @@
 """`{{ name }}` in the body of a cell: values of the notebook put into a message.
 
 Between the braces stand a name, its attributes and its indexes, nothing that computes: `{{ topics["with"] }}`,
-`{{ run.config.seed }}`, `{{ rows[0] }}`. One pass: what is put in is never looked at again.
+`{{ run.config.seed }}`, `{{ rows[0] }}`. One pass: what is put in is never looked at again. Braces behind `^` or a
+`\\command` are LaTeX.
 """
 
 import ast
 import builtins
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,12 +21,36 @@ _SLOT = re.compile(r"""\{\{[ \t]*((?=[^\W\d])(?:[^{}"'\n]|"[^"\n]*"|'[^'\n]*'){1
 _REFUSED = "is not a name with attributes and indexes; assign it to a name first, or send the text as it is with --raw"
 
 
-def interpolate(text: str, names: Mapping[str, Any]) -> str:
-    """The text with each `{{ … }}` replaced by its value as a string.
+_LATEX = re.compile(r"(?:\^|\\[A-Za-z]{1,40})\Z")
+
+
+def interpolate(text: str, names: Mapping[str, Any], rows: int = 20) -> str:
+    """The text with each `{{ … }}` replaced by its value as a string; of a DataFrame so many rows, as a table.
 
     Raises `InputError`, naming it, for an unknown name, attribute or index, and for anything that would compute.
     """
-    return _SLOT.sub(lambda slot: str(_value(slot[1].strip(), names)), text)
+    latex = -1  # where braces of LaTeX ended: the next ones may be its second argument
+
+    def put_in(slot: re.Match[str]) -> str:
+        nonlocal latex
+        if slot.start() == latex or _LATEX.search(text, max(0, slot.start() - 41), slot.start()):
+            latex = slot.end()
+            return slot[0]
+        return as_text(_value(slot[1].strip(), names), rows)
+
+    return _SLOT.sub(put_in, text)
+
+
+def as_text(value: Any, rows: int) -> str:
+    """A value as it stands in a message. Of a pandas object so many rows, as CSV, and how many there are."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(value, pandas.DataFrame | pandas.Series):
+        return str(value)
+    frame = value.to_frame() if isinstance(value, pandas.Series) else value
+    plain_index = isinstance(frame.index, pandas.RangeIndex) and frame.index.name is None
+    table: str = frame.head(rows).to_csv(index=not plain_index, lineterminator="\n").rstrip("\n")
+    shape = f"{len(frame):,} rows x {len(frame.columns):,} columns"
+    return f"{table}\n(the first {rows:,} of {shape})" if len(frame) > rows else table
 
 
 def _value(expression: str, names: Mapping[str, Any]) -> Any:

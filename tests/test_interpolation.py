@@ -1,7 +1,9 @@
 """`{{ name }}` in the body of a cell."""
 
+import time
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,7 @@ def test_names_attributes_and_indexes_are_put_in(text, expected):
         '{"a": {"b": {}}}',
         '[{"a":{"b":1}}]',
         r"\frac{{1}}{2} {{\bf x}}",
+        r"\frac{{a}}{{b}} and x^{{name}}",
         '{{"a": 1}}',
         "f'{x!r:>{width}}'",
         "{{}} {{ }} }} {{",
@@ -90,3 +93,19 @@ def test_a_large_hostile_cell_takes_no_time():
     for piece in ("{{", "{{a", '{{"', "{{a[", "}}{{ "):
         text = piece * (1_000_000 // len(piece))
         assert interpolate(text, {}) == text
+
+
+def test_a_frame_is_put_in_as_a_table_of_some_rows_that_says_how_many_there_are():
+    frame = pd.DataFrame({"city": ["Oslo", "Rome, Italy", "Bern"], "degrees": [3.5, 21.0, None]})
+    names = {"frame": frame, "keyed": frame.set_index("city"), "column": frame["degrees"]}
+    assert interpolate("{{ frame }}", names) == 'city,degrees\nOslo,3.5\n"Rome, Italy",21.0\nBern,'
+    assert interpolate("{{ frame }}", names, rows=1) == "city,degrees\nOslo,3.5\n(the first 1 of 3 rows x 2 columns)"
+    assert interpolate("{{ keyed }}", names, rows=1).startswith("city,degrees\nOslo,3.5")
+    assert interpolate("{{ column }}", names) == 'degrees\n3.5\n21.0\n""'
+
+
+def test_a_message_of_five_megabytes_is_looked_through_in_a_moment():
+    text = "{{ name }} {x} \\frac{{a}} " * 200_000
+    began = time.perf_counter()
+    assert interpolate(text, NAMES).count("Ada") == 200_000
+    assert time.perf_counter() - began < 10
