@@ -30,8 +30,10 @@ class MnesisMagics(Magics):
             %mnesis new [TITLE] [-m MODEL] [--system TEXT] [--window TOKENS]
             %mnesis use | load | close SESSION
             %mnesis sessions
+            %mnesis ask MESSAGE
+            %mnesis model [WORD]
             %mnesis context [TURN]
-            %mnesis budget | messages | events [SESSION]
+            %mnesis budget | history | messages | events [SESSION]
 
         All of it live, in one widget, and as one file:
 
@@ -48,7 +50,7 @@ class MnesisMagics(Magics):
         And:
 
             %mnesis help [SUBCOMMAND]
-            %mnesis config | debug
+            %mnesis config | doctor | debug
 
         `%mnesis help` explains each; the same as DataFrames: `from mnesis_jupyter import frames`.
         """
@@ -62,7 +64,7 @@ class MnesisMagics(Magics):
         with _told():
             if cell is not None:
                 return chat.run(state(), shell, chat.parser().read(split(line)), cell)
-            if output := commands.run(state(), split(interpolate(line, shell.user_ns))):
+            if output := commands.run(state(), interpolate(line, shell.user_ns)):
                 show(output)
         return None
 

@@ -72,6 +72,10 @@ class ModelFacts:
     reasoning: bool | None
 
 
+_PLAIN = {"openai", "anthropic"}
+"""The map names their models without them."""
+
+
 def known_models() -> tuple[str, ...]:
     """The model strings of the map that answer in a conversation, in the order of the alphabet.
 
@@ -86,7 +90,7 @@ def _conversing() -> tuple[str, ...]:
     for name, entry in _models().items():
         if entry.get("mode") in ("chat", "responses"):
             provider = str(entry.get("litellm_provider", ""))
-            names |= {name, f"{provider}/{name}"} if "/" not in name and provider.isidentifier() else {name}
+            names |= {name, f"{provider}/{name}"} if "/" not in name and provider in _PLAIN else {name}
     return tuple(sorted(names))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnesis import InputError, MnesisSession, NotFound
-from mnesis_jupyter.arguments import Parser, did_you_mean
+from mnesis_jupyter.arguments import Parser, did_you_mean, split
 from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
@@ -31,6 +31,8 @@ class Command:
     help: str
     arguments: tuple[Argument, ...]
     run: Run
+    text: bool
+    """Whether all that follows the name is its one argument, as it is."""
 
     def parser(self) -> Parser:
         """Reads its arguments."""
@@ -49,23 +51,23 @@ def argument(*names: str, **options: Any) -> Argument:
     return Argument(names, options)
 
 
-def command(name: str, help: str, *arguments: Argument) -> Callable[[Run], Run]:
-    """Make a function a subcommand."""
+def command(name: str, help: str, *arguments: Argument, text: bool = False) -> Callable[[Run], Run]:
+    """Make a function a subcommand; with `text` its one argument is the rest of the line."""
 
     def register(run: Run) -> Run:
-        COMMANDS[name] = Command(name, help, arguments, run)
+        COMMANDS[name] = Command(name, help, arguments, run, text)
         return run
 
     return register
 
 
-def run(state: State, words: Sequence[str]) -> Output | None:
-    """Carry out a line such as `use "my chat"`, given as words. `None` where it has shown something by itself."""
-    name, *rest = words or ["help"]
-    if name in ("-h", "--help"):
-        name = "help"
-    found = find(name)
-    return found.run(state, found.parser().read(rest))
+def run(state: State, line: str) -> Output | None:
+    """Carry out a line such as `use "my chat"`. `None` where it has shown something by itself."""
+    name, rest = (*line.split(maxsplit=1), "", "")[:2]
+    found = find("help" if name in ("", "-h", "--help") else name)
+    if found.text and (text := rest.strip()) and text not in ("-h", "--help"):
+        return found.run(state, argparse.Namespace(**{found.arguments[0].names[0]: text}))
+    return found.run(state, found.parser().read(split(rest)))
 
 
 def find(name: str) -> Command:

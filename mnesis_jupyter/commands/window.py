@@ -10,7 +10,7 @@ from mnesis.models.message import Part
 from mnesis_jupyter.commands.registry import OF_SESSION, SESSION, argument, chosen, command, positive, table
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
-from mnesis_jupyter.views import budget_html, budget_text, call_words, window_html, window_text
+from mnesis_jupyter.views import budget_html, budget_text, call_words, compaction_words, window_html, window_text
 
 
 @command(
@@ -29,6 +29,26 @@ def _budget(state: State, options: argparse.Namespace) -> Output:
     session = chosen(state, options)
     window = state.bridge.call(session.context)
     return Output(budget_html(window, session.model), budget_text(window))
+
+
+@command(
+    "history",
+    "The window of each turn, by what it was made of, and the compactions.",
+    SESSION,
+    argument("-n", type=int, default=50, metavar="COUNT", help="the newest so many (default: 50)"),
+)
+def _history(state: State, options: argparse.Namespace) -> Output:
+    turns = chosen(state, options).history()
+    rows = [
+        (
+            *(turn.turn_index, sent.total, sent.system_prompt, sent.summary, sent.messages, sent.tool_outputs),
+            compaction_words(turn.compact_result) if turn.compact_result else "begun" * turn.compaction_triggered,
+        )
+        for turn in turns[-positive(options.n) :]
+        for sent in (turn.context_tokens,)
+    ]
+    columns = ("turn", "window", "system", "summaries", "messages", "tools", "compaction")
+    return table(rows, columns, _caption("Turns", len(rows), len(turns)))
 
 
 @command(

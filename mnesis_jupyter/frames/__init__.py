@@ -56,6 +56,7 @@ __all__ = [
     "messages",
     "names",
     "parts",
+    "problems",
     "rows",
     "schema",
     "sessions",
@@ -398,3 +399,8 @@ def ids(path: Path, session_id: str, beginning: str, count: int) -> list[str]:
     wanted = {"session": session_id, "beginning": beginning, "long": len(beginning), "count": count}
     found = [id for (id,) in rows(path, query, wanted)]
     return sorted(found, key=lambda id: id.partition("_")[2], reverse=True)[:count]
+
+
+def problems(path: Path) -> list[str]:
+    """What is wrong with the file as a database; nothing where it is whole, or not there."""
+    return [said for (said,) in rows(path, "PRAGMA quick_check(5)") if said != "ok"]

@@ -1,0 +1,80 @@
+"""`%mnesis ask`, `history`, `model` and `doctor`, in a real IPython shell."""
+
+import re
+
+import pytest
+from gguf_files import MODEL, tiny
+from notebook_shell import opened
+
+import mnesis_jupyter
+from mnesis import InputError
+from mnesis.llm.scripted import ScriptedProvider
+
+
+@pytest.fixture
+def notebook(store_path, monkeypatch, tmp_path):
+    monkeypatch.setenv("MNESIS_DB", str(store_path))
+    monkeypatch.chdir(tmp_path)
+    with opened() as notebook:
+        yield notebook
+
+
+def row(ran, name):
+    """A line of a listing."""
+    return next(line for line in ran.text.splitlines() if line.startswith(name))
+
+
+def test_a_question_in_one_line_is_taken_as_it_is(notebook):
+    provider = ScriptedProvider(["ok"], cycle=True)
+    mnesis_jupyter.open_session(model="test/scripted", llm=provider)
+    notebook.names["who"] = "{{ nobody }}"
+    assert "ok" in notebook("""%mnesis ask What's Ada's "name", {{ who }}?""").text
+    assert provider.requests[-1].messages[-1]["content"] == """What's Ada's "name", {{ nobody }}?"""
+    assert isinstance(notebook.run("%mnesis ask").error, InputError)
+    assert "usage: %mnesis ask" in notebook("%mnesis ask --help").text
+
+
+def test_history_tells_the_window_of_each_turn_and_its_compaction(notebook):
+    notebook('%mnesis new "A title" --window 1500')
+    for number in range(6):
+        notebook(f"%%mnesis\nThis is number {number}. " + "word " * 150)
+    notebook("%mnesis compact --wait")
+    ran = notebook("%mnesis history")
+    assert "Turns (6)" in ran.text
+    assert "compacted 4 messages" in ran.text
+    assert "the newest 2 of 6" in notebook("%mnesis history -n 2").text
+
+
+def test_model_says_which_one_answers_and_finds_others(notebook):
+    assert "is not a language model" in notebook("%mnesis model").text
+    assert re.search(r"gpt-4o-mini +128,000 +16,384 +0.15 +0.6 +yes +yes", notebook("%mnesis model gpt-4o-mini").text)
+    assert "anthropic/claude-opus-4-6" in notebook("%mnesis model Opus").text
+    assert "no model has 'gpt-99'" in str(notebook.run("%mnesis model gpt-99").error)
+
+
+def test_a_local_model_is_described_by_its_file(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("MNESIS_MODELS_DIR", str(tmp_path))
+    tiny(tmp_path / "tiny.gguf", MODEL)
+    (tmp_path / "broken.gguf").write_bytes(b"no model")
+    assert re.search(r"local/tiny +2,048 +0 +0", notebook("%mnesis model local/tiny").text)
+    assert row(notebook("%mnesis model local/"), "local/broken") == "local/broken"
+
+
+def test_doctor_finds_all_in_place_and_names_keys_without_their_values(notebook, store_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-value")
+    ran = notebook("%mnesis doctor")
+    assert "All is in place" in ran.text
+    assert "OPENAI_API_KEY" in row(ran, "keys")
+    assert "very-secret" not in ran.text + ran.html
+    notebook("%%mnesis\nHello.")
+    assert "its invariants hold" in row(notebook("%mnesis doctor"), "session")
+
+
+def test_doctor_says_what_is_wrong(notebook, store_path, tmp_path, monkeypatch):
+    store_path.write_text("not a store, " * 100)
+    (tmp_path / "pyproject.toml").write_text("[tool.mnesis]\nrows = 0\n")
+    monkeypatch.setenv("MNESIS_MOCK_LLM", "1")
+    ran = notebook("%mnesis doctor")
+    assert "3 things need a look" in ran.text
+    assert "cannot be read as a store" in row(ran, "store")
+    assert "rows = 0 is not allowed" in row(ran, "settings")
