@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from mnesis.errors import InputError, describe_value
 from mnesis.llm.catalog import takes
 from mnesis.models.media import MediaPart
-from mnesis.models.message import PARTS, Part, TextPart
+from mnesis.models.message import PARTS, Part, ReasoningPart, TextPart, ToolPart
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any, config={"defer_build": True})
 
@@ -32,6 +32,25 @@ def parts_of(message: object, argument: str, *, may_be_empty: bool = False) -> t
     if not may_be_empty and not any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
         raise InputError(f"{argument}={describe_value(message)} says nothing; give it some text")
     return parts
+
+
+def asked_of(message: object, argument: str) -> tuple[Part, ...]:
+    """The parts of what a user says: texts, media and files. Raises `InputError` as `parts_of` does, and for others."""
+    parts = parts_of(message, argument)
+    check_user(parts, argument)
+    return parts
+
+
+def check_user(parts: Iterable[Part], argument: str) -> None:
+    """Raises `InputError`, naming the place, for a part that no user says."""
+    for index, part in enumerate(parts):
+        if isinstance(part, ToolPart | ReasoningPart):
+            finished = isinstance(part, ToolPart) and part.finished
+            results = "; results of tools go to submit_tool_results" if finished else ""
+            raise InputError(
+                f"{argument}[{index}] is a {type(part).__name__}, and a user's message has none; "
+                f"give TextPart, MediaPart or FileRefPart{results}"
+            )
 
 
 def check_media(parts: Iterable[Part], model: str, argument: str) -> None:

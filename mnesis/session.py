@@ -16,7 +16,7 @@ from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.exchange import Ask, OnPart
 from mnesis.ids import kind_of, new_id
-from mnesis.intake import check_media, parts_of, text_of
+from mnesis.intake import asked_of, check_media, parts_of, text_of
 from mnesis.ledger import Clock, Ledger, utc_now
 from mnesis.llm.base import Provider
 from mnesis.llm.select import is_offline, provider_for, provider_or_word_for
@@ -295,11 +295,12 @@ class MnesisSession:
     ) -> TurnResult:
         """One turn: store the message, ask the model, run the tools that it calls, store the reply.
 
-        `message` is text or a list of parts. `tools` are functions (sync or async, see `function_tool`), `Tool`s, or
-        dicts in the chat-completion format; calls of the last kind are the caller's to run: the turn ends with
-        `finish_reason="tool_calls"`, and `submit_tool_results` goes on. `on_part(part)`, sync or async, is given each
-        part when it is complete, and each tool call in each of its states. `params` (`max_tokens`, `temperature`, …) go
-        to the provider; `origin` is stored with the turn and says what caused it, such as a notebook cell.
+        `message` is text or a list of `TextPart`, `MediaPart` and `FileRefPart`. `tools` are functions (sync or async,
+        see `function_tool`), `Tool`s, or dicts in the chat-completion format; calls of the last kind are the caller's
+        to run: the turn ends with `finish_reason="tool_calls"`, and `submit_tool_results` goes on. `on_part(part)`,
+        sync or async, is given each part when it is complete, and each tool call in each of its states. `params`
+        (`max_tokens`, `temperature`, …) go to the provider; `origin` is stored with the turn and says what caused it,
+        such as a notebook cell.
 
         Raises `InputError`, `ContextOverflow` or `SessionBusy` before anything is stored, and what the provider ran
         into: the turn is then stored as failed, its user message kept. If the caller is cancelled it is aborted.
@@ -367,7 +368,7 @@ class MnesisSession:
 
     def _asked(self, message: MessageLike) -> tuple[Part, ...]:
         """The parts of a user's message. Whoever passed a provider of his own knows what that takes."""
-        parts = parts_of(message, "message")
+        parts = asked_of(message, "message")
         if self._by_the_map:
             check_media(parts, self.model, "message")
         return parts
@@ -428,7 +429,7 @@ class MnesisSession:
         was said, by default now; nothing is ordered by it.
         """
         self._check_open()
-        asked = parts_of(user_message, "user_message")
+        asked = asked_of(user_message, "user_message")
         answered = parts_of(assistant_response, "assistant_response", may_be_empty=True)
         for value, argument in ((finish_reason, "finish_reason"), (key, "key")):
             if value is not None or argument == "finish_reason":

@@ -22,12 +22,14 @@ from mnesis import (
     MnesisSession,
     NotFound,
     ReadOnly,
+    ReasoningPart,
     SchemaVersion,
     SessionNotFoundError,
     StoreError,
     TextPart,
     TokenUsage,
     ToolPart,
+    ToolStatus,
 )
 from mnesis.llm.scripted import ScriptedProvider
 
@@ -106,6 +108,27 @@ async def test_a_message_that_is_none_is_refused(message, said, store_path):
         with pytest.raises(InputError, match=re.escape(said)):
             await session.send(message)
         with pytest.raises(InputError, match=re.escape(said.replace("message", "user_message"))):
+            await session.record(message, "answer")
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (ReasoningPart(text="Hm."), "message[1] is a ReasoningPart, and a user's message has none"),
+        (ToolPart(tool_name="f", tool_call_id="1"), "message[1] is a ToolPart, and a user's message has none"),
+        (
+            ToolPart(tool_name="f", tool_call_id="1", output="42", status=ToolStatus.COMPLETED),
+            "give TextPart, MediaPart or FileRefPart; results of tools go to submit_tool_results",
+        ),
+    ],
+)
+async def test_what_only_a_model_says_is_no_message_of_a_user(part, said, store_path):
+    message = [TextPart(text="Look."), part]
+    async with unharmed(store_path) as session:
+        for ask in (session.send, session.preview, lambda message: anext(session.stream(message))):
+            with pytest.raises(InputError, match=re.escape(said)):
+                await ask(message)
+        with pytest.raises(InputError, match=re.escape(said)):
             await session.record(message, "answer")
 
 

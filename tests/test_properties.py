@@ -60,8 +60,9 @@ MEDIA = [
     MediaPart.from_url("https://example.org/cat.gif", width=30, height=40),
 ]
 parts = parts | st.sampled_from(MEDIA)
+asked = st.builds(TextPart, text=texts) | files | st.sampled_from(MEDIA)
 part_lists = st.lists(parts, min_size=1, max_size=4)
-questions = st.builds(lambda first, rest: [TextPart(text=first), *rest], said, st.lists(parts, max_size=2))
+questions = st.builds(lambda first, rest: [TextPart(text=first), *rest], said, st.lists(asked, max_size=2))
 usages = st.none() | st.builds(TokenUsage, input=tokens, output=tokens, cache_read=tokens, total=tokens)
 
 NUMBERS = {"numbers": [float("inf"), float("-inf"), 1e308, 5e-324, 10**30, -0.0]}
@@ -211,8 +212,9 @@ def test_the_wire_formats_keep_to_the_rules_of_providers_and_hold_every_text(tur
     for messages in (openai, anthropic["messages"]):
         everything = json.dumps(messages, ensure_ascii=False)
         for item in window.items:
-            if item.kind in ("user", "assistant", "file") and item.text.strip():
+            if (item.role == "tool" or item.kind in ("user", "assistant", "file")) and item.text.strip():
                 assert json.dumps(item.text.rstrip(), ensure_ascii=False)[1:-1] in everything
+        assert "a call that was not waiting]" not in everything
     calls = [call for message in openai for call in message.get("tool_calls", [])]
     assert [json.loads(call["function"]["arguments"]) for call in calls] == [
         json.loads(item.text, parse_constant=str)
