@@ -50,6 +50,7 @@ from mnesis.transcripts import (
     to_openai_messages,
     transcript_of,
 )
+from mnesis.transcripts.checks import check
 from mnesis.turn_lock import TurnLock
 from mnesis.turns import Recorded, Said, Turns
 
@@ -217,6 +218,8 @@ class MnesisSession:
         Raises `InputError`, naming the place in the list, before anything is stored.
         """
         transcript = transcript_of(messages, format)
+        by_the_map = llm is None and not is_offline(text_of(model, "model"))
+        check(transcript, model if by_the_map else None)
         prompt = transcript.system_prompt if system_prompt is None else system_prompt
         session = await cls.create(
             model=model,

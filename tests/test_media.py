@@ -390,3 +390,21 @@ async def test_a_session_refuses_what_its_model_is_known_not_to_take_before_anyt
         assert await session.messages() == []
     async with MnesisSession.open(model="openai/o3-mini", db_path=store_path, llm=Model()) as session:
         assert (await session.send([TextPart(text="What is it?"), photo()])).text == "Noted."
+
+
+async def test_a_conversation_with_what_its_model_does_not_take_is_not_imported(store_path):
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+    call = {"type": "tool_use", "id": "t1", "name": "look", "input": {}}
+    asked = [{"role": "user", "content": [image]}]
+    looked: list[dict[str, Any]] = [
+        {"role": "user", "content": "Look."},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": [image]}]},
+    ]
+    for messages, where in ((asked, "turns[0].user[0]"), (looked, "turns[0].messages[1].parts[1]")):
+        with pytest.raises(InputError, match=re.escape(where) + r".*o3-mini does not take that"):
+            await MnesisSession.from_messages(messages, model="openai/o3-mini", db_path=store_path)
+    assert not store_path.exists()
+    model = Model()
+    async with await MnesisSession.from_messages(asked, model="openai/o3-mini", llm=model, db_path=store_path) as own:
+        assert len(await own.messages()) == 1
