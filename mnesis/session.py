@@ -245,9 +245,10 @@ class MnesisSession:
         """The whole conversation, not the window: without summaries, and without partial replies of failed turns.
 
         "openai" is a list of chat-completion messages, "anthropic" `{"system": …, "messages": […]}`, "mnesis" a line of
-        JSON that keeps everything; `from_messages` takes each of them back.
+        JSON with all that was said, its times, and the keys of turns; `from_messages` takes each of them back. Usage,
+        costs and finish reasons are not in it, and names of speakers are not in the store.
         """
-        transcript = Transcript.of(await self.messages(), self.system_prompt or None)
+        transcript = Transcript.of(await self.messages(), self.system_prompt or None, await self._ledger.keys())
         match format:
             case "openai":
                 return to_openai_messages(transcript)

@@ -12,7 +12,7 @@ from summarisers import Model, config, covered, said, settled, talk
 
 from mnesis import InputError, MnesisSession, TextPart, TokenUsage, ToolPart
 from mnesis.llm.scripted import ScriptedProvider
-from mnesis.transcripts import Transcript, TranscriptMessage, TranscriptTurn
+from mnesis.transcripts import Transcript, TranscriptMessage, TranscriptTurn, from_jsonl
 
 WHEN = datetime(2024, 5, 17, 12, 30, tzinfo=UTC)
 
@@ -157,7 +157,7 @@ async def test_json_lines_come_in_from_a_file_and_from_a_text(tmp_path):
             assert await session.export() == OPENAI
 
 
-async def test_our_own_export_keeps_everything():
+async def test_our_own_export_keeps_all_that_was_said_and_when_and_the_keys_of_turns():
     transcript = Transcript(
         system_prompt="Be brief.",
         turns=(
@@ -165,14 +165,29 @@ async def test_our_own_export_keeps_everything():
                 user=(TextPart(text="Hi."),),
                 messages=(TranscriptMessage(role="assistant", parts=(TextPart(text="Hello."),), created_at=WHEN),),
                 created_at=WHEN,
+                key="evt-1",
             ),
+            TranscriptTurn(user=(TextPart(text="Bye."),), created_at=WHEN),
+            TranscriptTurn(user=(TextPart(text="Are you there?"),), created_at=WHEN, key="evt-3"),
         ),
     )
     async with await imported(transcript) as session:
         line = await session.export("mnesis")
+    assert from_jsonl(line) == [transcript]
     async with await imported(line) as again:
         assert await again.export("mnesis") == line
-        assert [message.created_at for message in await again.messages()] == [WHEN, WHEN]
+        assert [message.created_at for message in await again.messages()] == [WHEN] * 4
+        assert (await again.record("Hi.", "Hello.", key="evt-1")).turn == 0
+        assert await again.export("mnesis") == line
+
+
+async def test_our_own_export_has_no_names_because_the_store_has_none():
+    spoken = TranscriptMessage(role="assistant", parts=(TextPart(text="Hello."),), created_at=WHEN, name="Deep Thought")
+    turn = TranscriptTurn(user=(TextPart(text="Hi."),), messages=(spoken,), created_at=WHEN, name="Arthur")
+    async with await imported(Transcript(turns=(turn,))) as session:
+        (exported,) = from_jsonl(await session.export("mnesis"))
+    nameless = spoken.model_copy(update={"name": None})
+    assert exported.turns == (turn.model_copy(update={"name": None, "messages": (nameless,)}),)
 
 
 async def test_an_imported_conversation_goes_on_and_its_pending_calls_can_be_answered():

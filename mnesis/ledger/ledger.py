@@ -379,6 +379,10 @@ class Ledger:
 
         return await self._db.read(work)
 
+    async def keys(self) -> dict[int, str]:
+        """The keys that turns were recorded under, by the index of the turn."""
+        return await self._db.read(lambda cx: turns.keys(cx, self.row.id))
+
     async def summaries(self) -> list[Summary]:
         """Every summary, in the order in which they were made."""
         return await self._db.read(lambda cx: summaries.read_all(cx, self.row.id))

@@ -216,3 +216,9 @@ def of_key(cx: sqlite3.Connection, session_id: str, key: str) -> KnownTurn | Non
     row = find_turn(cx, session_id, found[1])
     assert row is not None, "it was just found"
     return KnownTurn(row, ids[0] if ids else "", ids[-1] if ids else "")
+
+
+def keys(cx: sqlite3.Connection, session_id: str) -> dict[int, str]:
+    """The keys that turns of a session were recorded under, by the index of the turn."""
+    found = cx.execute("SELECT idx, key FROM turn WHERE session_id = ? AND key IS NOT NULL ORDER BY idx", (session_id,))
+    return dict(found.fetchall())

@@ -1,6 +1,7 @@
 """A conversation as a value: a system prompt, and turns."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Literal, Self
 
 from pydantic import AwareDatetime
@@ -28,7 +29,7 @@ class TranscriptTurn(Checked):
 
     `user` is empty only in the first turn, where the assistant speaks first. `messages` is empty where nobody
     answered: two messages of the user in a row are two turns. `name` and `created_at` are of the user's message; `key`
-    tells the turn from others wherever it is stored, so that storing it twice stores it once.
+    tells the turn from others wherever it is stored, so that storing it twice stores it once. A session keeps no names.
     """
 
     user: tuple[Part, ...] = ()
@@ -45,10 +46,15 @@ class Transcript(Checked):
     turns: tuple[TranscriptTurn, ...] = ()
 
     @classmethod
-    def of(cls, messages: Iterable[Message], system_prompt: str | None = None) -> Self:
+    def of(
+        cls,
+        messages: Iterable[Message],
+        system_prompt: str | None = None,
+        keys: Mapping[int, str] = MappingProxyType({}),
+    ) -> Self:
         """The transcript of a session's log: without its summaries, and without the partial replies of failed turns.
 
-        A turn that only answers the calls of the one before belongs to that one.
+        A turn that only answers the calls of the one before belongs to that one. `keys` are those of turns, by index.
         """
         turns: list[TranscriptTurn] = []
         newest = None
@@ -56,9 +62,10 @@ class Transcript(Checked):
             if message.partial or message.role == "summary":
                 continue
             if message.role == "user":
-                turns.append(TranscriptTurn(user=message.parts, created_at=message.created_at))
+                key = keys.get(message.turn)
+                turns.append(TranscriptTurn(user=message.parts, created_at=message.created_at, key=key))
             elif not turns or (message.turn != newest and message.role == "assistant"):
-                turns.append(TranscriptTurn())
+                turns.append(TranscriptTurn(key=keys.get(message.turn)))
             if message.role != "user":
                 said = TranscriptMessage(role=message.role, parts=message.parts, created_at=message.created_at)
                 turns[-1] = turns[-1].model_copy(update={"messages": (*turns[-1].messages, said)})
