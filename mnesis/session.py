@@ -215,7 +215,8 @@ class MnesisSession:
         lines, as a text or a path, that hold one conversation; `format` says which form, where it cannot be told.
         `system_prompt` takes the place of the conversation's own. Other arguments as for `open`.
 
-        Raises `InputError`, naming the place in the list, before anything is stored.
+        Raises `InputError`, naming the place, before anything is stored. Turns are stored one by one: where the store
+        fails midway, or the caller is cancelled, a session with the turns so far is left in it.
         """
         transcript = transcript_of(messages, format)
         by_the_map = llm is None and not is_offline(text_of(model, "model"))

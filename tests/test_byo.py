@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from provider_rules import check_anthropic, check_openai
 from summarisers import Model, config, covered, said, settled, talk
 
-from mnesis import InputError, MnesisSession, TextPart, TokenUsage, ToolPart
+from mnesis import InputError, MnesisSession, ReasoningPart, TextPart, TokenUsage, ToolPart
 from mnesis.llm.scripted import ScriptedProvider
+from mnesis.models.message import Part
 from mnesis.transcripts import Transcript, TranscriptMessage, TranscriptTurn, from_jsonl
 
 WHEN = datetime(2024, 5, 17, 12, 30, tzinfo=UTC)
@@ -258,6 +259,29 @@ async def test_any_chat_goes_out_as_it_came_in(messages):
 async def test_what_is_no_conversation_is_refused_and_creates_nothing(messages, says, store_path):
     with pytest.raises(InputError, match=says):
         await imported(messages, db_path=store_path)
+    assert not store_path.exists()
+
+
+def a_turn(*parts: Part, said: tuple[Part, ...] = (), key: str | None = None) -> TranscriptTurn:
+    messages = (TranscriptMessage(role="assistant", parts=said),) if said else ()
+    return TranscriptTurn(user=parts, messages=messages, key=key)
+
+
+@pytest.mark.parametrize(
+    ("turn", "says"),
+    [
+        (a_turn(TextPart(text="\ud800")), r"turns\[1\]\.user\[0\]\.text has a lone surrogate"),
+        (a_turn(TextPart(text="Hi."), key="\ud800"), r"turns\[1\]\.key has a lone surrogate"),
+        (a_turn(TextPart(text="Hi."), ReasoningPart(text="Hm.")), r"turns\[1\]\.user\[1\] is a ReasoningPart"),
+        (
+            a_turn(said=(ToolPart(tool_name="f", tool_call_id="1", input={"a": object()}),)),
+            r"turns\[1\]\.messages\[0\]\.parts\[0\]\.input cannot be kept as JSON",
+        ),
+    ],
+)
+async def test_a_conversation_that_cannot_be_stored_as_a_whole_leaves_no_half_of_it(turn, says, store_path):
+    with pytest.raises(InputError, match=says):
+        await imported(Transcript(turns=(a_turn(TextPart(text="Hi.")), turn)), db_path=store_path)
     assert not store_path.exists()
 
 
