@@ -3,8 +3,11 @@
 import asyncio
 import re
 import sqlite3
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -14,6 +17,10 @@ from small_windows import all_matches, answered, chatter, settled, small
 
 from mnesis import CompactionConfig, InputError, MnesisConfig, MnesisSession, NotFound, SessionClosed, Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis.models.config import StoreConfig
+from mnesis.recall.query import query_of
+from mnesis.recall.snippet import densest, snippet
+from mnesis.store.database import opened
 from mnesis.store.migrations import APPLICATION_ID, MIGRATIONS
 
 OTHER_SUMMARY = "sum_01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -387,6 +394,55 @@ def test_spans_are_in_order_inside_the_snippet_and_hold_the_pattern(text, patter
                     assert match.snippet[start:end] == " ".join(pattern.split())
 
     asyncio.run(run())
+
+
+LOG = "错误：数据库连接超时，正在重试。"
+
+
+async def test_the_snippets_of_a_search_for_words_are_not_made_on_the_thread_of_the_store():
+    made: set[str] = set()
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        if frame.f_code.co_filename == snippet.__code__.co_filename:
+            made.add(frame.f_code.co_name)
+
+    async with opened(StoreConfig(db_path=":memory:"), create=True) as db, small(pool=db) as session:
+        await session.record(LOG * 20, f"Noted: {LOG}")
+        await db.read(lambda _: sys.setprofile(watch))
+        assert (await session.grep("数据库 超时")).matches
+        assert not made
+
+
+def test_the_place_with_most_words_is_found_in_steps_that_grow_as_the_text_does():
+    """A pair of characters that repeats is a hit each time."""
+
+    def lines(times: int) -> int:
+        counted = 0
+
+        def count(*_: object) -> Callable[..., Any]:
+            nonlocal counted
+            counted += 1
+            return count
+
+        sys.settrace(count)
+        try:
+            densest(LOG * times, query_of("数据库 超时"), 100)
+        finally:
+            sys.settrace(None)
+        return counted
+
+    assert lines(200) < 2.5 * lines(100)
+
+
+@given(st.lists(st.sampled_from(["red", "green", "blue", "sand"]), max_size=40), st.integers(1, 60))
+def test_the_place_with_most_words_is_the_first_of_those_with_as_many(said, within):
+    text = " ".join(said)
+    places = [(found.start(), found[0]) for found in re.finditer("red|green|blue", text)]
+    held = [len({word for at, word in places if start <= at < start + within}) for start, _ in places]
+    first = held.index(max(held)) if held else 0
+    best, spans = densest(text, query_of("red green blue"), within)
+    assert best == max(held, default=0)
+    assert spans == tuple((at, at + len(word)) for at, word in places[first:])
 
 
 async def test_what_only_stands_beside_the_words_has_nothing_marked():

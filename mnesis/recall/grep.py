@@ -105,7 +105,7 @@ async def grep(
     finder = _regex_finder(compiled(pattern)) if regex else _substring_finder(pattern)
     begun = await db.read(partial(_begin, ask=ask, cursor=cursor))
     if begun.mode == "words":
-        page = await db.read(partial(_ranked, ask=ask, place=begun))
+        page = await _by_words(db, ask, begun)
         if page.hits or begun.at:
             return await _result(db, ask, page)
         begun = _Place("substring", begun.horizon, begun.summary_horizon, begun.horizon)
@@ -150,10 +150,18 @@ def _spans(cx: Tx, ask: _Ask, place: _Place) -> tuple[Span, Span]:
 # -- by words ----------------------------------------------------------------------------------------------------
 
 
-def _ranked(cx: Tx, ask: _Ask, place: _Place) -> _Page:
+async def _by_words(db: Database, ask: _Ask, place: _Place) -> _Page:
+    """The best documents. Where the words stand in them is looked up in a thread of its own, not in the store's."""
     query = query_of(ask.pattern)
     if not query.terms:
         return _Page((), None)
+    found, more = await db.read(partial(_ranked, ask=ask, query=query, place=place))
+    hits = await asyncio.to_thread(lambda: [_word_hit(document, query, score) for document, score in found])
+    return _Page(hits, more)
+
+
+def _ranked(cx: Tx, ask: _Ask, query: Query, place: _Place) -> tuple[list[tuple[Document, float]], _Place | None]:
+    """A page of the best documents with their scores, and where the next one begins."""
     said, made = _spans(cx, ask, place)
     upto = place.at + ask.limit + 1
     best = ranked(cx, ask.session_id, query, said, ask.role, upto) if len(said) else []
@@ -162,10 +170,9 @@ def _ranked(cx: Tx, ask: _Ask, place: _Place) -> _Page:
         best = sorted([*best, *((at, score * SUMMARY_WEIGHT) for at, score in copies)], key=lambda pair: -pair[1])
     page = best[place.at : place.at + ask.limit]
     documents = search.read(cx, ask.session_id, [at for at, _ in page])
-    hits = [_word_hit(documents[at], query, score) for at, score in page]
     end = place.at + ask.limit
     more = _Place(place.mode, place.horizon, place.summary_horizon, end) if len(best) > end else None
-    return _Page(hits, more)
+    return [(documents[at], score) for at, score in page], more
 
 
 def _word_hit(document: Document, query: Query, score: float) -> _Hit:
@@ -289,24 +296,25 @@ def _match(
 
 
 async def _result(db: Database, ask: _Ask, page: _Page) -> GrepResult:
-    matches = await db.read(partial(_matches, ask=ask, hits=page.hits))
+    kept, beside = await db.read(partial(_around, ask=ask, hits=page.hits))
+    matches = await asyncio.to_thread(lambda: tuple(_shown(hit, covered_by, beside) for hit, covered_by in kept))
     place = page.next
     more = None
     if place is not None:
         more = cursors.encode(ask.identity, place.mode, place.horizon, place.summary_horizon, place.at)
-    return GrepResult(pattern=ask.pattern, matches=tuple(matches), next_cursor=more, skipped=page.skipped)
+    return GrepResult(pattern=ask.pattern, matches=matches, next_cursor=more, skipped=page.skipped)
 
 
-def _matches(cx: Tx, ask: _Ask, hits: Sequence[_Hit]) -> list[GrepMatch]:
+def _around(cx: Tx, ask: _Ask, hits: Sequence[_Hit]) -> tuple[list[tuple[_Hit, str | None]], dict[int, Document]]:
+    """The hits under the summary that was asked for, each with what covers it now; and what stands beside them."""
     near = {at + step for at in (hit.document.place for hit in hits) for step in range(-_BESIDE, _BESIDE + 1)}
     beside = search.read(cx, ask.session_id, (at for at in near if 0 <= at < SUMMARIES))
-    found = []
+    kept = []
     for hit in hits:
         chain = summaries.covering(cx, ask.session_id, hit.document.id)
         if ask.summary_id is None or any(id == ask.summary_id for id, _ in chain):
-            covered_by = next((id for id, alive in chain if alive), None)
-            found.append(_shown(hit, covered_by, beside))
-    return found
+            kept.append((hit, next((id for id, alive in chain if alive), None)))
+    return kept, beside
 
 
 def _shown(hit: _Hit, covered_by: str | None, beside: dict[int, Document]) -> GrepMatch:

@@ -1,6 +1,7 @@
 """What is shown of a text: one line around what matched, and where in that line it did."""
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -71,11 +72,18 @@ def densest(text: str, query: Query, within: int) -> tuple[int, Spans]:
     wanted = {stem for term in (*query.terms, *query.hints) for stem in term.stems}
     wanted |= {stem for each in query.phrases for word in words(each) for stem in terms_of(word)}
     found = list(_words_at(text[:_READ_CHARS], wanted))
-    best, first = 0, 0
-    for index, (start, _, _) in enumerate(found):
-        near = set[str]().union(*(stems for at, _, stems in found[index:] if at < start + within))
+    near: Counter[str] = Counter()  # the stems between the two ends, which only move on
+    best, first, end = 0, 0, 0
+    for index, (start, _, stems) in enumerate(found):
+        while end < len(found) and found[end][0] < start + within:
+            near.update(found[end][2])
+            end += 1
         if len(near) > best:
             best, first = len(near), index
+        near.subtract(stems)
+        for stem in stems:
+            if not near[stem]:
+                del near[stem]
     return best, tuple((start, end) for start, end, _ in found[first:])
 
 
