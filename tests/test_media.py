@@ -1,6 +1,7 @@
 """Images, sounds and documents: kept whole, sent as what they are, counted, and told of where they are not sent."""
 
 import base64
+import json
 import re
 from typing import Any
 
@@ -352,6 +353,24 @@ async def test_it_is_found_by_what_is_told_of_it_and_not_by_its_bytes(store_path
         assert not (await session.grep(data[:24], regex=True)).matches
         described = await session.describe((await session.messages())[0].part_ids[1])
         assert described.text.startswith("[image image/png · 1,024×768")
+
+
+async def test_a_search_does_not_read_the_bytes_of_what_it_finds_nor_of_what_stands_beside_it(monkeypatch):
+    read: list[int] = []
+    loads = json.loads
+
+    def watched(text: str) -> Any:
+        read.append(len(text))
+        return loads(text)
+
+    heavy = MediaPart.from_bytes(png(40, 30) + bytes(1_000_000), name="cat.png", alt="A cat on a mat.")
+    async with open_session(":memory:") as session:
+        await session.record([TextPart(text="Look."), heavy], "Yes.")
+        monkeypatch.setattr(json, "loads", watched)
+        for pattern, regex in (("mat", False), ("yes", False), ('"mat"', False), ("m.t", True)):
+            assert (await session.grep(pattern, regex=regex)).matches
+    assert read
+    assert max(read) < 1_000
 
 
 async def test_a_notebook_shows_the_label_and_loads_nothing(store_path):

@@ -236,8 +236,11 @@ class Document:
 
 
 _MONTH = "CAST(coalesce(strftime('%Y%m', created_at / 1000000, 'unixepoch'), 0) AS INTEGER)"
+_TOLD = (  # of media what is told of them: their bytes are megabytes, and no text
+    "CASE WHEN p.type = 'media' AND json_valid(p.data) THEN json_remove(p.data, '$.data') ELSE p.data END"
+)
 _COLUMNS = (
-    f"m.seq, m.id, m.role, m.turn, m.partial, {_MONTH.replace('created', 'm.created')}, p.id, p.type, p.text, p.data"
+    f"m.seq, m.id, m.role, m.turn, m.partial, {_MONTH.replace('created', 'm.created')}, p.id, p.type, p.text, {_TOLD}"
 )
 _SUMMARY = f"rowid + {SUMMARIES}, id, 'summary', last_turn, 0, {_MONTH}, id, 'summary', text, NULL"
 
