@@ -23,6 +23,7 @@ from openai_server import Answer, OpenAIServer, refuse, wrong_key
 
 from mnesis import CompactionConfig, MnesisConfig, MnesisSession
 from mnesis.errors import MnesisError, Unavailable
+from mnesis.events.payloads import TurnFailedPayload
 from mnesis.llm.base import Chunk, ModelLimits, Request, TextChunk
 from mnesis.llm.litellm import LiteLLMProvider
 from mnesis.models.config import RetryConfig, SessionConfig
@@ -223,6 +224,19 @@ async def test_what_a_provider_of_ones_own_says_is_not_stored_as_it_is(store_pat
         assert "no luck with [redacted] nor with [redacted]" in str(happened)
         assert_clean(happened)
     assert_clean(*_files(store_path), *_frames(store_path))
+
+
+async def test_of_a_long_error_the_beginning_is_stored_and_no_piece_of_a_key_where_it_is_cut(store_path, monkeypatch):
+    monkeypatch.setenv("MY_OWN_API_KEY", ODD)
+    provider = Careless(ValueError("no" + "." * 19_980 + f" {ODD} " + "words " * 100_000))
+    async with MnesisSession.open(model=MODEL, db_path=store_path, llm=provider) as session:
+        with pytest.raises(ValueError, match="no"):
+            await session.send("hi")
+        (failed,) = (event for event in await session.events() if event.event.value == "turn.failed")
+        assert isinstance(failed.payload, TurnFailedPayload)
+        assert failed.payload.error.endswith("[redacted] … [cut, of 620,016 characters]")
+        assert len(failed.payload.error) < 20_100
+    assert_clean(*_files(store_path))
 
 
 # -- what is shown and passed around -----------------------------------------------------------------------------

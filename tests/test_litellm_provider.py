@@ -9,6 +9,8 @@ import sys
 import textwrap
 import time
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from openai_server import Answer, OpenAIServer, overflow, refuse, usage, wrong_key
@@ -25,7 +27,7 @@ from mnesis.errors import (
 )
 from mnesis.llm.base import Chunk, Finish, ReasoningChunk, Request, TextChunk, ToolCallChunk
 from mnesis.llm.litellm import LiteLLMProvider
-from mnesis.llm.redact import redact
+from mnesis.llm.redact import redact, redact_secrets
 from mnesis.models.message import TokenUsage
 
 pytestmark = pytest.mark.xdist_group("litellm")  # It takes seconds to import: once, in one process.
@@ -520,6 +522,44 @@ def test_redact_takes_keys_and_leaves_the_rest(text, shown):
 )
 def test_of_a_known_key_no_piece_is_left(text, shown):
     assert redact(text, ["zebra/Qx7Kd9Lm2canary8Vb3Nc6Yh4", "Lm2Rw5Tz8"]) == (shown or text)
+
+
+def test_a_long_text_takes_no_more_steps_of_ours_to_redact_than_a_short_one(monkeypatch):
+    monkeypatch.setenv("ODD_API_KEY", ODD_KEY)
+
+    def lines(text: str) -> int:
+        counted = 0
+
+        def count(*_: object) -> Callable[..., Any]:
+            nonlocal counted
+            counted += 1
+            return count
+
+        sys.settrace(count)
+        try:
+            redact(text)
+        finally:
+            sys.settrace(None)
+        return counted
+
+    lines("one two")  # what is compiled once is compiled now
+    assert lines("one two " * 10_000) == lines("one two")
+
+
+def test_switches_and_paths_in_the_environment_are_no_keys(monkeypatch, tmp_path):
+    monkeypatch.setenv("CSRF_TOKEN", "on")
+    monkeypatch.setenv("SSL_KEY", str(tmp_path / "certs" / "key.pem"))
+    monkeypatch.setenv("SLASHED_KEY", "/Qx7Kd9Lm2Rw5/8Vb3Nc6Yh4")
+    text = f"it went on in {tmp_path}/notes.txt with "
+    assert redact(f"{text}Lm2Rw5/8Vb") == f"{text}[redacted]"
+    assert redact_secrets(f"{text}/Qx7Kd9Lm2Rw5/8Vb3Nc6Yh4") == f"{text}[redacted]"
+    monkeypatch.setenv("LONG_KEY", "x8" * 5_000)
+    monkeypatch.delenv("SLASHED_KEY")
+    assert redact(str(tmp_path / "certs" / "key.pem")) == str(tmp_path / "certs" / "key.pem")
+
+
+def test_a_piece_of_a_key_may_begin_with_a_quote():
+    assert redact("it was 'aB3dE and more", ["Zx9'aB3dE"]) == "it was [redacted] and more"
 
 
 # -- the import --------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from mnesis.events.payloads import (
 )
 from mnesis.ledger.windows import drafted
 from mnesis.ledger.writing import Posting
-from mnesis.llm.redact import redact
+from mnesis.llm.redact import redact_error
 from mnesis.models.context import ContextBreakdown
 from mnesis.models.message import Part, TokenUsage, ToolPart, TurnState
 from mnesis.store import Tx, messages, summaries, turns, views
@@ -167,7 +167,9 @@ def _ending(session_id: str, turn_id: str, index: int, outcome: Outcome) -> tupl
             return MnesisEvent.TURN_COMMITTED, TurnCommittedPayload(**head, **told, cost=outcome.cost)
         case TurnState.FAILED:
             kind = type(outcome.error).__name__
-            return MnesisEvent.TURN_FAILED, TurnFailedPayload(**head, error_kind=kind, error=redact(str(outcome.error)))
+            return MnesisEvent.TURN_FAILED, TurnFailedPayload(
+                **head, error_kind=kind, error=redact_error(outcome.error)
+            )
         case _:
             return MnesisEvent.TURN_ABORTED, TurnAbortedPayload(**head, reason=outcome.reason)
 
@@ -178,5 +180,5 @@ def _columns(outcome: Outcome) -> dict[str, Any]:
     if outcome.usage is not None:
         columns |= usage_columns(outcome.usage)
     if outcome.error is not None:
-        columns |= {"error_kind": type(outcome.error).__name__, "error": redact(str(outcome.error))}
+        columns |= {"error_kind": type(outcome.error).__name__, "error": redact_error(outcome.error)}
     return columns

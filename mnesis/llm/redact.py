@@ -6,8 +6,9 @@ import re
 import string
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 
-__all__ = ["RedactedCause", "RedactingFilter", "redact", "redact_secrets"]
+__all__ = ["RedactedCause", "RedactingFilter", "redact", "redact_error", "redact_secrets"]
 
 _MASK = "[redacted]"
 _SECRET_NAME = re.compile(r"(API_?KEY|_KEY|TOKEN|SECRET|PASSWORD)$")
@@ -24,6 +25,7 @@ _SHAPES = re.compile(
 _NAMED = re.compile(r"(?i)(api[ _-]?key(?: provided)?['\"]?\s*[:=]\s*['\"]?)([^\s'\",;]{4,})")
 _PREFIX = 8  # Characters at the beginning of a known key that give it away.
 _PIECE = 6  # So many in a row anywhere in it do too, unless they could be a word.
+_STORED_CHARS = 20_000
 _BEFORE = string.ascii_letters + string.digits + "_%.*~-"  # What may be more of it, cut, masked or encoded.
 _AFTER = re.compile(r"[^\s'\"<>]*")
 
@@ -37,28 +39,40 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Of a known secret its pieces go too; what is masked only in part (`sk-ab***yz`) goes as a whole.
     """
-    known = {*secrets, *_of_environment()}
-    for secret in sorted(known, key=len, reverse=True):
-        if len(secret) >= _PREFIX:
-            text = _without_pieces(text.replace(secret, _MASK), secret)
-        elif len(secret) > 1:
+    known = sorted({*secrets, *_of_environment()}, key=len, reverse=True)
+    long = [secret for secret in known if len(secret) >= _PREFIX]
+    for secret in long:
+        text = text.replace(secret, _MASK)
+    text = _without_pieces(text, long)
+    for secret in known[len(long) :]:
+        if len(secret) > 1:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _MASK, text)
     return _NAMED.sub(rf"\1{_MASK}", _SHAPES.sub(_MASK, text))
 
 
-def _without_pieces(text: str, secret: str) -> str:
-    """The text without the words that hold a piece of the secret."""
-    pieces = {secret[at : at + _PIECE] for at in range(len(secret) - _PIECE + 1)}
+def redact_error(error: BaseException | None) -> str:
+    """What an error says, as it is stored: of a longer text the first 20,000 characters, and a mark."""
+    text = str(error)
+    mark = f" … [cut, of {len(text):,} characters]" if len(text) > _STORED_CHARS else ""
+    return redact(text[:_STORED_CHARS]) + mark
+
+
+def _without_pieces(text: str, secrets: Iterable[str]) -> str:
+    """The text without the words that hold a piece of a secret."""
+    pieces = {secret[at : at + _PIECE] for secret in secrets for at in range(len(secret) - _PIECE + 1)}
     pieces = {piece for piece in pieces if not (piece.isalpha() and piece.islower())}
-    kept, begin, at = "", 0, 0
-    while at <= len(text) - _PIECE:
-        if text[at : at + _PIECE] in pieces or text.startswith(secret[:_PREFIX], at):
-            kept += text[begin:at].rstrip(_BEFORE) + _MASK
-            rest = _AFTER.match(text, at)
-            at = begin = rest.end() if rest else at + _PIECE
-        else:
-            at += 1
-    return kept + text[begin:]
+    pieces.update(secret[:_PREFIX] for secret in secrets)
+    there = [re.escape(piece) for piece in pieces if piece in text]  # hardly ever any, and that is told at once
+    if not there:
+        return text
+    piece = re.compile("|".join(there))
+    kept: list[str] = []
+    begin = 0
+    while found := piece.search(text, begin):
+        kept += text[begin : found.start()].rstrip(_BEFORE), _MASK
+        rest = _AFTER.match(text, found.end())
+        begin = rest.end() if rest else found.end()
+    return "".join(kept) + text[begin:]
 
 
 class RedactingFilter(logging.Filter):
@@ -81,8 +95,19 @@ class RedactingFilter(logging.Filter):
         return True
 
 
-def _of_environment() -> Iterable[str]:
-    return (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+def _of_environment() -> list[str]:
+    """The keys of the environment: neither a switch (`CSRF_TOKEN=on`) nor where a key lies (`SSL_KEY=/etc/key.pem`)."""
+    named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
+    return [value for value in named if len(value) >= _PREFIX and not _is_path(value)]
+
+
+def _is_path(value: str) -> bool:
+    """Whether this is a file, or would lie in a folder that is there. A key in base 64 may begin with a slash, too."""
+    try:
+        path = Path(value).expanduser()
+        return path.exists() or (path.is_absolute() and Path(*path.parts[:2]).exists())
+    except (OSError, ValueError, RuntimeError):  # too long for a path, or no such user
+        return False
 
 
 _WHOLE_KEYS = re.compile(
