@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
@@ -165,6 +167,41 @@ def test_a_sound_costs_by_its_length_and_a_document_by_its_pages():
     assert GPT.count_media(MediaPart.from_bytes(pdf(7, packed=True))) == 7 * 4_600
     assert GPT.count_media(MediaPart.from_bytes(b"%PDF-1.7 damaged" * 9)) == 144
     assert GPT.count_media(MediaPart.from_url("https://x.y/z.pdf")) == 20_000
+
+
+def packed_pdf(times: int, objects: bytes, after: bytes = b"\nendstream ") -> bytes:
+    """A PDF with so many streams of the same packed objects."""
+    return b"%PDF-1.7 " + (b"<</Type /ObjStm>> stream\n" + zlib.compress(objects) + after) * times
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        packed_pdf(20, b"/Type /Page " + bytes(1 << 21)),
+        packed_pdf(40_000, b"/Type /Page ", b" "),
+        packed_pdf(100, b"/Type /Page ", b" ") + bytes(1 << 22),
+        b"%PDF-1.7 /Type /Page " + b"/ObjStm " * 40_000,
+    ],
+    ids=["large", "many", "without an end", "without streams"],
+)
+def test_a_document_that_would_take_long_to_unpack_costs_by_its_size(data):
+    assert GPT.count_media(MediaPart.from_bytes(data)) == len(data)
+
+
+def test_the_rest_of_a_document_is_not_copied_for_each_of_its_streams():
+    data = packed_pdf(100, b"/Type /Page ") + bytes(10_000_000)
+    part = MediaPart.from_bytes(data)
+    tracemalloc.start()
+    try:
+        part.content()
+        _, read = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        tokens = GPT.count_media(part)
+        _, counted = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert tokens == 100 * 4_600
+    assert counted < 1.1 * read
 
 
 def test_whoever_knows_better_says_what_it_costs():

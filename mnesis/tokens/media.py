@@ -11,7 +11,6 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -127,20 +126,40 @@ def _seconds(data: bytes) -> float:
 
 def _document_tokens(data: bytes) -> int:
     """By its pages, as far as they can be counted; a byte is never more than a token."""
-    pages = sum(len(_PAGE_OBJECT.findall(text)) for text in _pdf_objects(data)) if data[:5] == b"%PDF-" else 0
+    pages = _pdf_pages(data) if data[:5] == b"%PDF-" else None
     return min(len(data), pages * _PAGE) if pages else len(data)
 
 
 _PAGE_OBJECT = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
-_PACKED = re.compile(rb"/ObjStm\b.{0,200}?stream\r?\n", re.DOTALL)
+_PACKED = re.compile(rb"/ObjStm\b")
+_STREAM = re.compile(rb"stream\r?\n")
+_HEAD = 200  # bytes between the two
 _LONGEST_PACKED = 1 << 22
+_MOST_PACKED = 1 << 25
+_EACH_PACKED = 1 << 10  # what looking at one counts as, however short it is
 
 
-def _pdf_objects(data: bytes) -> Iterator[bytes]:
-    """The objects of a PDF as they stand there, and those that are packed into streams."""
-    yield data
+def _pdf_pages(data: bytes) -> int | None:
+    """The page objects that stand in a PDF or are packed into its streams; `None` where that is too much to unpack."""
+    pages, left = len(_PAGE_OBJECT.findall(data)), _MOST_PACKED
     for packed in _PACKED.finditer(data):
+        objects, read = _unpacked(data, packed.end())
+        left -= read + len(objects) + _EACH_PACKED
+        if left < 0:
+            return None
+        pages += len(_PAGE_OBJECT.findall(objects))
+    return pages
+
+
+def _unpacked(data: bytes, at: int) -> tuple[bytes, int]:
+    """The objects of the stream whose dictionary is here, and how many bytes were read for them."""
+    stream = _STREAM.search(data, at, at + _HEAD)
+    if stream is None:
+        return b"", 0
+    start, most = stream.end(), stream.end() + _LONGEST_PACKED
+    end = data.find(b"endstream", start, most)
+    with memoryview(data)[start : most if end < 0 else end] as packed:
         try:
-            yield zlib.decompressobj().decompress(data[packed.end() :], _LONGEST_PACKED)
+            return zlib.decompressobj().decompress(packed, _LONGEST_PACKED), len(packed)
         except zlib.error:
-            continue
+            return b"", len(packed)
