@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import sqlite3
+import threading
 
 import pytest
 from gated import GatedProvider
@@ -11,6 +13,7 @@ from workers import output, start
 
 from mnesis import BadRequest, Database, MnesisConfig, MnesisSession, SessionBusy, StoreConfig
 from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis.store.database import opened
 
 
 def echo(request):
@@ -290,3 +293,26 @@ def test_a_program_may_use_a_new_event_loop_for_each_call(store_path):
         store_path,
     )
     assert query(store_path, "SELECT count(*) FROM turn WHERE state = 'committed'") == [(3,)]
+
+
+async def test_a_write_that_fails_when_its_caller_was_cancelled_says_nothing():
+    said: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def fail(_: sqlite3.Connection) -> None:
+        begun.set()
+        assert cancelled.wait(10)
+        raise sqlite3.OperationalError("nobody waits for this")
+
+    async with opened(StoreConfig(db_path=":memory:"), create=True) as db:
+        write = asyncio.create_task(db.write(fail))
+        assert await asyncio.to_thread(begun.wait, 10)
+        write.cancel()
+        await asyncio.sleep(0)
+        cancelled.set()
+        with pytest.raises(asyncio.CancelledError):
+            await write
+        del write
+        gc.collect()
+    assert said == []

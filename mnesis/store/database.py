@@ -91,6 +91,8 @@ class Database:
                 while not work.done():  # also when the caller is cancelled again
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait([work])
+                if not work.cancelled():
+                    work.exception()  # the caller is gone: else asyncio prints that nobody asked for it
                 raise
 
 
