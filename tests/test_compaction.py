@@ -7,6 +7,9 @@ import json
 import re
 import signal
 import sqlite3
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,6 +51,8 @@ from mnesis import (
     ToolStatus,
     Unavailable,
 )
+from mnesis.compaction.pruning import prunable
+from mnesis.context.assembly import Entry
 from mnesis.events.payloads import (
     CompactionCompletedPayload,
     CompactionTriggeredPayload,
@@ -55,6 +60,9 @@ from mnesis.events.payloads import (
 )
 from mnesis.llm.base import ModelLimits, Request
 from mnesis.llm.scripted import Reply
+from mnesis.models.config import CompactionConfig
+from mnesis.models.context import Budget, ContextItem
+from mnesis.tokens import counter_for
 
 
 def answered(text: str, id: str = "c1", name: str = "look", **arguments: object) -> list[ToolPart | TextPart]:
@@ -1192,6 +1200,47 @@ async def test_what_is_protected_is_not_pruned(setting, value, store_path):
             await session.record(f"Look {number}.", answered(talk(number, size), f"c{number}"))
             await settled(session)
         assert not of(await session.events(), MnesisEvent.PRUNE_COMPLETED)
+
+
+def test_as_many_outputs_are_pruned_as_it_takes_in_steps_that_grow_with_their_number():
+    counter = counter_for("openai/gpt-4o")
+    budget = Budget(context_limit=10**9, output_reserve=0, compaction_reserve=0, usable=10**9, soft=10**9)
+    config = CompactionConfig(prune_protect_tokens=0, prune_minimum_tokens=0)
+
+    def pruned(outputs: int, excess: int) -> tuple[list[int], int]:
+        entries = [Entry(at, f"m{at}", (_output(at),), at, at, role="user") for at in range(outputs + 1)]
+        counted = 0
+
+        def count(*_: object) -> Callable[..., Any]:
+            nonlocal counted
+            counted += 1
+            return count
+
+        sys.settrace(count)
+        try:
+            found = prunable(entries, excess, budget, config, counter)
+        finally:
+            sys.settrace(None)
+        return [saved for _, saved in found], counted
+
+    saved, lines = pruned(200, 10**8)
+    assert len(saved) == 200
+    assert pruned(200, sum(saved[:50]))[0] == saved[:50]
+    assert pruned(200, sum(saved[:50]) + 1)[0] == saved[:51]
+    assert pruned(400, 10**8)[1] < 2.5 * lines
+
+
+def _output(at: int) -> ContextItem:
+    return ContextItem(
+        kind="tool",
+        id=f"part_{at}",
+        role="tool",
+        text="",
+        turn=at,
+        tokens=1_000,
+        tool_call_id="c",
+        tool_name="look",
+    )
 
 
 async def test_nothing_is_pruned_below_the_minimum(store_path):

@@ -1,6 +1,7 @@
 """Old tool outputs leave the window first: a line that names the output stays in its place."""
 
 from collections.abc import Sequence
+from itertools import accumulate, takewhile
 
 from mnesis.context.assembly import Entry, newest_turn
 from mnesis.models.config import CompactionConfig
@@ -45,12 +46,8 @@ def _beyond(outputs: Sequence[ContextItem], protect: int) -> list[ContextItem]:
 
 
 def _enough(stones: Sequence[tuple[Tombstone, int]], excess: int) -> list[tuple[Tombstone, int]]:
-    taken: list[tuple[Tombstone, int]] = []
-    for stone, saved in stones:
-        if sum(each for _, each in taken) >= excess:
-            break
-        taken.append((stone, saved))
-    return taken
+    before = accumulate((saved for _, saved in stones), initial=0)
+    return [stone for stone, _ in takewhile(lambda pair: pair[1] < excess, zip(stones, before, strict=False))]
 
 
 def _stone(item: ContextItem, counter: TokenCounter) -> Tombstone:
