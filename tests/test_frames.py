@@ -1,5 +1,6 @@
 """The store as DataFrames."""
 
+import builtins
 import doctest
 import itertools
 import json
@@ -447,7 +448,10 @@ def test_the_documentation_lists_the_columns_that_there_are():
         assert listed in section, name
 
 
-async def test_the_examples_in_the_docstrings_are_true(store):
+async def test_the_examples_in_the_docstrings_are_true(store, monkeypatch):
+    monkeypatch.setattr(
+        builtins, "_", None, raising=False
+    )  # doctest sets it, and IPython then leaves it alone for good
     await some_turns(store)
     for module in (frames, query, saving):
         failed, attempted = doctest.testmod(module, extraglobs={"frames": frames})
