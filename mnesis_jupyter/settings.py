@@ -1,4 +1,7 @@
-"""Where a setting comes from when nobody has set it in the notebook: the environment, then files, in this order."""
+"""Where a setting comes from when nobody has set it in the notebook: the environment, then files, in this order.
+
+`%load_ext` needs this, so the engine is imported only to say what is wrong.
+"""
 
 import difflib
 import os
@@ -7,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mnesis.errors import ConfigError, describe_value
+if TYPE_CHECKING:
+    from mnesis.errors import ConfigError
 
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -65,7 +69,7 @@ class Sources:
         variable, setting = f"MNESIS_{name.upper()}", SETTINGS[name]
         if text := os.environ.get(variable):
             if (value := setting.parse(text)) is None:
-                raise _wrong(f"in the environment, {variable}={describe_value(text)}", setting)
+                raise _wrong(f"in the environment, {variable}={text!r:.80}", setting)
             return Found(value, variable)
         for path, table in self._files:
             if name in table:
@@ -95,23 +99,29 @@ def _read(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML ({error}); correct it, or move it away") from error
+        raise _error(f"{path} cannot be read as TOML ({error}); correct it, or move it away") from error
 
 
 def _checked(path: Path, table: Any) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: tool.mnesis={describe_value(table)} is no table; write [tool.mnesis]")
+        raise _error(f"{path}: tool.mnesis={table!r:.80} is no table; write [tool.mnesis]")
     for key, value in table.items():
         if key not in SETTINGS:
             close = difflib.get_close_matches(key, SETTINGS, n=1)
             advice = f"did you mean {close[0]!r}?" if close else f"these are: {', '.join(SETTINGS)}"
-            raise ConfigError(f"{path}: there is no setting {key!r}; {advice}")
+            raise _error(f"{path}: there is no setting {key!r}; {advice}")
         if SETTINGS[key].check(value) is None:
-            raise _wrong(f"{path}: {key} = {describe_value(value)}", SETTINGS[key])
+            raise _wrong(f"{path}: {key} = {value!r:.80}", SETTINGS[key])
     if "db" in table:  # as the file means it, wherever the notebook is
         table["db"] = str(path.parent / Path(table["db"]).expanduser())
     return table
 
 
-def _wrong(what: str, setting: Setting) -> ConfigError:
-    return ConfigError(f"{what} is not allowed; give {setting.allowed}")
+def _wrong(what: str, setting: Setting) -> "ConfigError":
+    return _error(f"{what} is not allowed; give {setting.allowed}")
+
+
+def _error(message: str) -> "ConfigError":
+    from mnesis.errors import ConfigError
+
+    return ConfigError(message)

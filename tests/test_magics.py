@@ -380,7 +380,11 @@ def test_unloading_takes_the_magics_back_and_closes_the_sessions(notebook):
 
 
 def test_loading_the_extension_imports_neither_pandas_nor_the_engine():
-    code = "import sys, mnesis_jupyter.magics; print({'pandas', 'mnesis.session', 'litellm'} & sys.modules.keys())"
+    code = (
+        "import sys, mnesis_jupyter.magics, mnesis_jupyter.current, mnesis_jupyter.completion;"
+        "mnesis_jupyter.current.CURRENT.settings.model;"
+        "print({'pandas', 'mnesis.session', 'litellm'} & sys.modules.keys())"
+    )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert ended.stdout.strip() == "set()"
 
