@@ -57,8 +57,8 @@ def generating() -> int:
 
 async def test_a_turn_has_the_engines_usage_costs_nothing_and_is_stored(store_path):
     async with MnesisSession.open(model=MODEL_STRING, db_path=store_path) as session:
-        result = await session.send("Say hello.", params={"max_tokens": 12})
-        again = await session.send("Say it again.", params={"max_tokens": 12})
+        result = await session.send("Say hello.", params={"max_tokens": 12, "temperature": 0})
+        again = await session.send("Say it again.", params={"max_tokens": 12, "temperature": 0})
     assert result.text
     assert 20 < result.tokens.input < 60
     assert 0 < result.tokens.output <= 12
@@ -71,7 +71,7 @@ async def test_a_turn_has_the_engines_usage_costs_nothing_and_is_stored(store_pa
 
 async def test_a_reply_cut_off_by_its_limit_says_length():
     async with MnesisSession.open(model=MODEL_STRING, db_path=":memory:") as session:
-        result = await session.send("Tell me a long story.", params={"max_tokens": 5})
+        result = await session.send("Tell me a long story.", params={"max_tokens": 5, "temperature": 0})
     assert result.finish_reason == "length"
     assert result.tokens.output == 5
 
@@ -86,10 +86,10 @@ async def test_text_arrives_while_the_model_goes_on_and_the_loop_runs():
             ticks += 1
 
     async with MnesisSession.open(model=MODEL_STRING, db_path=":memory:") as session:
-        await session.send("Hi.", params={"max_tokens": 1})  # it is loaded
+        await session.send("Hi.", params={"max_tokens": 1, "temperature": 0})  # it is loaded
         ticker = asyncio.create_task(tick())
         arrivals, busy = [], []
-        async for event in session.stream("Tell me a long story.", params={"max_tokens": 40}):
+        async for event in session.stream("Tell me a long story.", params={"max_tokens": 40, "temperature": 0}):
             if isinstance(event, TextDelta):
                 arrivals.append(ticks)
                 busy.append(generating())
@@ -130,7 +130,9 @@ async def test_a_cancelled_turn_stops_the_model_and_is_stored_as_aborted_with_it
         seen: list[str] = []
 
         async def read() -> None:
-            async for event in session.stream("Tell me a very long story.", params={"max_tokens": 2000}):
+            async for event in session.stream(
+                "Tell me a very long story.", params={"max_tokens": 2000, "temperature": 0}
+            ):
                 seen.append(getattr(event, "text", ""))
 
         reader = asyncio.create_task(read())
@@ -143,7 +145,9 @@ async def test_a_cancelled_turn_stops_the_model_and_is_stored_as_aborted_with_it
         assert partial.partial
         assert partial.text.startswith("".join(seen))
         assert (await session.verify()).problems == ()
-        assert (await session.send("Say hello.", params={"max_tokens": 4})).text  # the model is free again
+        assert (
+            await session.send("Say hello.", params={"max_tokens": 4, "temperature": 0})
+        ).text  # the model is free again
     assert states(store_path) == ["aborted", "committed"]
 
 
@@ -202,7 +206,7 @@ def threads():
     return len(os.listdir("/proc/self/task"))
 
 async def say(provider):
-    asked = Request("local/smollm2", [{"role": "user", "content": "Hi."}], params={"max_tokens": 2})
+    asked = Request("local/smollm2", [{"role": "user", "content": "Hi."}], params={"max_tokens": 2, "temperature": 0})
     async for _ in provider.stream(asked):
         pass
     while any(thread.name == "mnesis-local" for thread in threading.enumerate()):
@@ -237,7 +241,7 @@ LEAVING = {
     "after a turn": """
         async def main():
             async with MnesisSession.open(model="local/smollm2", db_path=":memory:") as session:
-                await session.send("Hi.", params={"max_tokens": 3})
+                await session.send("Hi.", params={"max_tokens": 3, "temperature": 0})
             print("said")
         asyncio.run(main())
     """,
@@ -245,7 +249,7 @@ LEAVING = {
         async def main():
             global session
             session = await MnesisSession.create(model="local/smollm2", db_path=path)
-            await session.send("Hi.", params={"max_tokens": 3})
+            await session.send("Hi.", params={"max_tokens": 3, "temperature": 0})
             print("said", flush=True)
         asyncio.run(main())
         sys.exit(0)
@@ -254,7 +258,8 @@ LEAVING = {
         def run():
             async def main():
                 session = await MnesisSession.create(model="local/smollm2", db_path=path)
-                async for event in session.stream("Tell me a long story.", params={"max_tokens": 2000}):
+                params = {"max_tokens": 2000, "temperature": 0}
+                async for event in session.stream("Tell me a long story.", params=params):
                     heard.set()
             asyncio.run(main())
         heard = threading.Event()
@@ -265,7 +270,8 @@ LEAVING = {
     "interrupted": """
         async def main():
             async with MnesisSession.open(model="local/smollm2", db_path=":memory:") as session:
-                async for event in session.stream("Tell me a long story.", params={"max_tokens": 2000}):
+                params = {"max_tokens": 2000, "temperature": 0}
+                async for event in session.stream("Tell me a long story.", params=params):
                     signal.raise_signal(signal.SIGINT)
         try:
             asyncio.run(main())
