@@ -35,6 +35,24 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{self.prog}: {message}; `{self.prog} -h` shows the options")
 
 
+def whole(text: str) -> int:
+    """A whole number from 1 on, as a type of an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def temperature(text: str) -> float:
+    """A number from 0 to 2, as a type of an argument."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2")
+    return value
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """`, did you mean 'x'?`, or nothing where nothing is close."""
     close = difflib.get_close_matches(word, known, n=1)

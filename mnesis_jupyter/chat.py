@@ -12,18 +12,24 @@ from IPython.core.interactiveshell import InteractiveShell
 from mnesis import (
     ContextOverflow,
     InputError,
+    MediaPart,
+    MnesisConfig,
     MnesisSession,
     NotFound,
     PartUpdate,
     TextDelta,
+    TextPart,
     ToolPart,
     TurnComplete,
     TurnResult,
+    model_facts,
 )
 from mnesis.models.message import StreamEvent
-from mnesis_jupyter.arguments import Parser, objects_named
+from mnesis_jupyter.arguments import Parser, objects_named, temperature, whole
+from mnesis_jupyter.attachments import attached
 from mnesis_jupyter.bridge import Stream
 from mnesis_jupyter.current import CURRENT, OFFLINE_MODEL
+from mnesis_jupyter.formats import FORMATS, Format
 from mnesis_jupyter.interpolation import interpolate
 from mnesis_jupyter.live import LiveReply
 from mnesis_jupyter.output import Output, in_one_line, joined, show
@@ -32,6 +38,7 @@ from mnesis_jupyter.views import (
     budget_html,
     budget_text,
     compaction_words,
+    dollars,
     notice_html,
     notice_text,
     window_html,
@@ -86,6 +93,16 @@ def parser() -> Parser:
         help="functions (or Tools, or dicts) of the notebook that the model may call in this turn, as in a, b.c",
     )
     options.add_argument("-o", "--out", metavar="VAR", help="name to keep the result in; it is also in _")
+    options.add_argument(
+        "--attach",
+        action="append",
+        default=[],
+        metavar="PATH|NAME",
+        help="send a small text file, an image, or a value of the notebook along; may be given again",
+    )
+    options.add_argument("--format", choices=FORMATS, default="markdown", help="how the reply is shown (markdown)")
+    options.add_argument("--max-tokens", type=whole, metavar="N", help="how long the reply may be")
+    options.add_argument("--temperature", type=temperature, metavar="T", help="from 0, the same again, to 2")
     options.add_argument("--raw", action="store_true", help="send the text as it is, without looking for {{ name }}")
     options.add_argument("--dry-run", action="store_true", help="show what would be sent; send and store nothing")
     return options
@@ -109,16 +126,21 @@ def run(state: State, shell: InteractiveShell, options: argparse.Namespace, body
     if options.out is not None and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
         raise InputError(f"-o {options.out}: that is not a name for a variable")
     tools = None if options.tools is None else list(objects_named(options.tools, shell.user_ns).values())
-    if options.dry_run:
-        show(_dry_run(state, options, message, tools))
-        return None
     known = _named(state, options)
+    content = _with_attachments(shell, options, message, known.config if known else MnesisConfig())
+    if options.dry_run:
+        show(_dry_run(state, known, options, content, tools))
+        return None
     session = known or state.create(model=options.model, title=options.session, **_system(options.system))
-    prompt = options.system if known else None
     if not state.introduced:
         state.introduced = True
         show(introduction(session.model, os.environ))
-    reply = _converse(state, session, session.stream, message, tools=tools, system_prompt=prompt)
+    turn: dict[str, Any] = {
+        "tools": tools,
+        "system_prompt": options.system if known else None,
+        "params": _params(options),
+    }
+    reply = _converse(state, session, session.stream, content, options.format, **turn)
     if options.out:
         shell.user_ns[options.out] = reply
     return reply
@@ -139,6 +161,30 @@ def submit_tool_results(
     if chosen is None:
         raise InputError("there is no session yet, and so no call that waits for a result")
     return _converse(state(), chosen, chosen.stream_tool_results, results, tools=tools)
+
+
+def _with_attachments(
+    shell: InteractiveShell, options: argparse.Namespace, message: str, config: MnesisConfig
+) -> str | list[TextPart | MediaPart]:
+    """What is sent: what is attached, then what was written."""
+    formatter = shell.display_formatter
+    if not options.attach or formatter is None:
+        return message
+
+    def draw(value: Any) -> bytes | str | None:
+        bundle, _ = formatter.format(value, include={"image/png"})  # type: ignore[no-untyped-call]
+        picture: bytes | str | None = bundle.get("image/png")
+        return picture
+
+    limits = {"rows": CURRENT.settings.rows, "most_tokens": config.file.inline_threshold}
+    parts = [attached(name, shell.user_ns, draw=draw, **limits) for name in options.attach]
+    return [*parts, TextPart(text=message)]
+
+
+def _params(options: argparse.Namespace) -> dict[str, Any]:
+    """What goes to the provider as it is."""
+    given = {"max_tokens": options.max_tokens, "temperature": options.temperature}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def introduction(model: str, environment: Mapping[str, str]) -> Output:
@@ -177,25 +223,45 @@ def _system(prompt: str | None) -> dict[str, Any]:
     return {} if prompt is None else {"system_prompt": prompt}
 
 
-def _dry_run(state: State, options: argparse.Namespace, message: str, tools: Sequence[Any] | None) -> Output:
-    session, prompt = _named(state, options), options.system
+def _dry_run(
+    state: State,
+    session: MnesisSession | None,
+    options: argparse.Namespace,
+    content: str | list[TextPart | MediaPart],
+    tools: Sequence[Any] | None,
+) -> Output:
+    prompt = options.system
     if session is not None:
-        window = state.bridge.call(session.preview, message, tools=tools, system_prompt=prompt)
+        window = state.bridge.call(session.preview, content, tools=tools, system_prompt=prompt)
         model = session.model
     else:
         model = options.model or CURRENT.model
 
         async def preview() -> Any:
             async with MnesisSession.open(model=model, db_path=":memory:", **_system(prompt)) as scratch:
-                return await scratch.preview(message, tools=tools)
+                return await scratch.preview(content, tools=tools)
 
         window = state.bridge.call(preview)
     text = f"A dry run: nothing was sent, nothing stored. {window.budget - window.size:,} tokens would stay free."
+    cost = _costs(model, window.size, options.max_tokens)
     return joined(
-        Output(notice_html(text), notice_text(text)),
+        Output(notice_html(text, cost), notice_text(text, cost)),
         Output(budget_html(window, model), budget_text(window)),
         Output(window_html(window), window_text(window)),
     )
+
+
+def _costs(model: str, tokens: int, most_output: int | None) -> str:
+    """What a request of so many tokens would cost, before anything is cached."""
+    if model.startswith(("offline/", "local/")):
+        return "It would cost nothing: the model runs here."
+    facts = model_facts(model)
+    if facts.price is None:
+        return f"What it would cost is not known: litellm's map has no price of `{model}`."
+    told = f"Its {tokens:,} tokens would cost about {dollars(tokens * facts.price.input)}"
+    if most := most_output or facts.output:
+        told += f", and a reply of {most:,} tokens, the most there can be, {dollars(most * facts.price.output)} more"
+    return f"{told}."
 
 
 # -- the turn ---------------------------------------------------------------------------------------------------------
@@ -205,15 +271,17 @@ def _converse(
     state: State,
     session: MnesisSession,
     turn: Callable[..., AsyncGenerator[StreamEvent]],
-    *asked: Any,
+    asked: Any,
+    format: Format = "markdown",
+    *,
     tools: Sequence[Any] | None,
     **options: Any,
 ) -> ChatResult:
-    """One turn of a session, shown below the cell that runs."""
+    """One turn of a session, shown below the cell that runs. `options` are what `turn` takes beside these."""
     size, budget = state.bridge.call(_measure, session)
-    live = LiveReply(session.model, size, budget, len(session.history()))
+    live = LiveReply(session.model, size, budget, len(session.history()), format)
     result: TurnResult | None = None
-    with state.bridge.stream(turn, *asked, tools=tools, origin=_origin(), **options) as events:
+    with state.bridge.stream(turn, asked, tools=tools, origin=_origin(), **options) as events:
         events.idle = live.idle
         try:
             for event in events:

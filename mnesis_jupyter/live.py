@@ -12,6 +12,7 @@ from IPython.display import DisplayHandle
 from mnesis import ReasoningPart, ToolPart, ToolStatus, TurnResult
 from mnesis.models.message import Part
 from mnesis_jupyter.current import CURRENT
+from mnesis_jupyter.formats import Format, shown_as, shown_so_far
 from mnesis_jupyter.html import Html
 from mnesis_jupyter.output import Output, joined, show
 from mnesis_jupyter.views import Call, Step, notice_html, notice_text, reply_block, reply_text, steps_html, steps_text
@@ -23,7 +24,8 @@ _SHARE_FOR_RENDERING = 0.25
 class LiveReply:
     """The one output of a chat cell."""
 
-    def __init__(self, model: str, size: int, budget: int, turn: int) -> None:
+    def __init__(self, model: str, size: int, budget: int, turn: int, format: Format) -> None:
+        self._format: Format = format
         self._facts: dict[str, Any] = {"model": model, "window_size": size, "budget": budget, "turn": turn}
         self._rounds = [_Round()]
         self._handle: DisplayHandle | None = None
@@ -102,10 +104,23 @@ class LiveReply:
 
     def _output(self, steps: Sequence[Step], state: Any, notices: Sequence[str] = (), **facts: Any) -> Output:
         facts = {"tokens": None, **self._facts, **facts, "state": state}
+        if self._format != "markdown":
+            steps, remark = self._formatted(steps, whole=state == "done")
+            facts["note"] = " · ".join(filter(None, (remark, facts.get("note")))) or None
         said = Output(steps_html(steps), steps_text(steps))
         if notices:
             said = joined(said, *(Output(notice_html(each), notice_text(each)) for each in notices))
         return Output(reply_block(said.html, **facts), reply_text(said.text, **facts))
+
+    def _formatted(self, steps: Sequence[Step], *, whole: bool) -> tuple[list[Step], str | None]:
+        """The words as the cell asked to see them; only those that the turn ends on are the reply."""
+        shown, remark = list(steps), None
+        for place, step in enumerate(steps, 1):
+            if isinstance(step, str) and step.strip():
+                at_the_end = whole and place == len(steps)
+                words = (shown_as if at_the_end else shown_so_far)(step, self._format)
+                shown[place - 1], remark = words, words.remark
+        return shown, remark
 
     def _show(self, output: Output) -> Output:
         if self._handle is None:

@@ -100,6 +100,28 @@ def test_a_cell_shows_each_call_with_its_result_and_its_error_between_the_words_
     assert frames.tool_calls()["status"].tolist() == ["completed", "error", "completed"]
 
 
+def test_tools_go_with_what_is_attached_with_a_format_of_the_words_at_the_end_and_with_a_length(notebook):
+    provider, _ = script(calls(("rain", {"city": "Bergen"}), text="*Let* me look."), 'So: {"mm": 6}', '{"mm": 6}')
+    notebook.names["towns"] = "Bergen, Oslo"
+    options = "--tools rain --attach towns --format json --max-tokens 50"
+    ran = notebook(f"%%mnesis {options}\nHow much rain?")
+    assert "[attached: towns]\nBergen, Oslo" in str(provider.requests[0].messages[-1]["content"])
+    assert [request.params["max_tokens"] for request in provider.requests] == [50, 50]
+    assert last(ran).startswith("*Let* me look.\n\n⚙ rain")
+    assert 'So: {"mm": 6}' in last(ran)
+    assert last(ran).count("is not JSON") == 1
+    assert "*Let* me look." in look(ran.final[-1].data["text/html"]).text
+    assert last(notebook(f"%%mnesis {options}\nOnce more.")).startswith('{\n  "mm": 6\n}')
+
+
+def test_a_turn_that_waits_for_results_has_no_reply_yet_that_could_have_the_wrong_format(notebook):
+    script(calls(("ask", {}), text="One moment."), calls(("ask", {})))
+    for _ in range(2):
+        ran = notebook("%%mnesis --tools ASK --format json\nHow much rain?")
+        assert "only you can tell" in last(ran)
+        assert "JSON" not in last(ran)
+
+
 @pytest.mark.parametrize("given", ["rain wind", "rain,wind", "rain, wind", "wind , rain", "rain rain wind"])
 def test_tools_are_named_with_commas_or_spaces_between_them(notebook, given):
     provider, _ = script("ok")

@@ -39,7 +39,7 @@ from mnesis_jupyter.views.recall import (
     verify_html,
     verify_text,
 )
-from mnesis_jupyter.views.reply import ReplyState, notice_html, notice_text, reply_block, reply_text
+from mnesis_jupyter.views.reply import ReplyState, dollars, notice_html, notice_text, reply_block, reply_text
 from mnesis_jupyter.views.steps import Call, Step, call_words, steps_html, steps_text
 from mnesis_jupyter.views.summaries import MAX_SUMMARIES, Node, summaries_html, summaries_text, tree_of
 from mnesis_jupyter.views.tables import table_html, table_text
@@ -70,6 +70,7 @@ __all__ = [
     "description_text",
     "diff_html",
     "diff_text",
+    "dollars",
     "expansion_html",
     "expansion_text",
     "fair_share",

@@ -90,12 +90,13 @@ def _facts(
     window = f"window {window_size:,} / {in_tokens(budget)} ({percent(window_size, budget)})"
     facts = [model, "" if turn is None else f"turn {turn}", window]
     facts.append("" if tokens is None else f"{in_tokens(tokens.output)} out")
-    facts.append("" if cost is None else _dollars(cost))
+    facts.append("" if cost is None else dollars(cost))
     facts.append(_STATES[state])
     return dotted(facts)
 
 
-def _dollars(cost: float) -> str:
+def dollars(cost: float) -> str:
+    """An amount of US dollars, to the hundredth of a cent where it is small."""
     if 0 < cost < 0.0001:
         return "under $0.0001"
     return f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:.4f}"

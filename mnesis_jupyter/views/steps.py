@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from mnesis.models.message import ReasoningPart, ToolPart, ToolStatus
+from mnesis_jupyter.formats import Shown
 from mnesis_jupyter.html import Html, escape, reply_html, visible
 from mnesis_jupyter.views.pieces import DIM, GREY, HARD, KINDS, RULE, SMALL, one_line, pre_html
 from mnesis_jupyter.views.texts import texts_html
@@ -33,8 +34,8 @@ class Call:
         return self.stopped or self.part.status is ToolStatus.ERROR
 
 
-type Step = str | ReasoningPart | Call
-"""Words of the model (Markdown), what it thought, or a call of a tool."""
+type Step = str | Shown | ReasoningPart | Call
+"""Words of the model (Markdown, or already as they are to be shown), what it thought, or a call of a tool."""
 
 
 def steps_html(steps: Sequence[Step]) -> Html:
@@ -52,6 +53,8 @@ def steps_html(steps: Sequence[Step]) -> Html:
         match step:
             case str():
                 rows.append((False, reply_html(step)))
+            case Shown():
+                rows.append((False, step.html))
             case ReasoningPart():
                 rows.append((True, _thought_html(step, folded)))
             case Call():
@@ -68,11 +71,9 @@ def steps_html(steps: Sequence[Step]) -> Html:
 def steps_text(steps: Sequence[Step]) -> str:
     """The same as text: what unfolds is its first line."""
     blocks: list[str] = []
-    for quiet, group in groupby(_cut(steps), key=lambda step: not isinstance(step, str)):
-        if quiet:
-            blocks.append("\n".join(_step_text(step) for step in group))
-        else:
-            blocks += [visible(str(text)) for text in group if str(text).strip()]
+    for quiet, group in groupby(_cut(steps), key=lambda step: not isinstance(step, str | Shown)):
+        texts = [_step_text(step) for step in group]
+        blocks += ["\n".join(texts)] if quiet else [text for text in texts if text.strip()]
     return "\n\n".join(blocks)
 
 
@@ -153,8 +154,10 @@ def _step_text(step: "Step | int") -> str:
             return "\n".join(lines)
         case ReasoningPart():
             return f"∴ thought · {one_line(step.text, _MAX_RESULT) if step.text else 'the provider keeps it to itself'}"
-        case _:
-            return _left_out(step) if isinstance(step, int) else visible(step)
+        case Shown(text=text) | str(text):
+            return visible(text)
+        case int():
+            return _left_out(step)
 
 
 def _state(call: Call) -> str:
