@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from mnesis_jupyter import frames
-    from mnesis_jupyter.chat import ChatResult, submit_tool_results
+    from mnesis_jupyter.cell import ChatResult, submit_tool_results
     from mnesis_jupyter.frames import sql
     from mnesis_jupyter.state import open_session, use
     from mnesis_jupyter.widgets import inspect
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 _LAZY = {
-    "ChatResult": "chat",
+    "ChatResult": "cell",
     "inspect": "widgets",
     "open_session": "state",
     "sql": "frames",
-    "submit_tool_results": "chat",
+    "submit_tool_results": "cell",
     "use": "state",
 }
 
@@ -75,7 +75,7 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
 
 def _warm_up() -> None:
     """What the first cell and its completion will need, while its author writes it."""
-    importlib.import_module("mnesis_jupyter.chat")
+    importlib.import_module("mnesis_jupyter.cell")
     importlib.import_module("mnesis_jupyter.commands")
     importlib.import_module("mnesis").known_models()
 

@@ -44,11 +44,11 @@ def _completed(context: CompletionContext) -> tuple[str, str, list[str]]:
     if not (found := _CELL.match(line) or _LINE.match(line)):
         return "", "", []
     from mnesis import MnesisError
-    from mnesis_jupyter import chat
+    from mnesis_jupyter import cell
 
     try:
         rest = line[found.end() :]
-        return _argument(chat.parser(), rest) if found[0].endswith("%%mnesis") else _subcommand(rest)
+        return _argument(cell.parser(), rest) if found[0].endswith("%%mnesis") else _subcommand(rest)
     except MnesisError:  # a store that cannot be read, a wrong setting: the cell will say so when it is run
         return "", "", []
 

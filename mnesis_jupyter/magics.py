@@ -55,7 +55,8 @@ class MnesisMagics(Magics):
 
         `%mnesis help` explains each; the same as DataFrames: `from mnesis_jupyter import frames`.
         """
-        from mnesis_jupyter import chat, commands
+        from mnesis_jupyter import cell as chat_cell
+        from mnesis_jupyter import commands
         from mnesis_jupyter.arguments import split
         from mnesis_jupyter.interpolation import interpolate
         from mnesis_jupyter.output import show
@@ -64,7 +65,7 @@ class MnesisMagics(Magics):
         shell = get_ipython()
         with _told():
             if cell is not None:
-                return chat.run(state(), shell, chat.parser().read(split(line)), cell)
+                return chat_cell.run(state(), shell, chat_cell.parser().read(split(line)), cell)
             if output := commands.run(state(), interpolate(line, shell.user_ns)):
                 show(output)
         return None

@@ -4,7 +4,7 @@ import argparse
 
 from IPython.core.getipython import get_ipython
 
-from mnesis_jupyter import chat
+from mnesis_jupyter import cell
 from mnesis_jupyter.commands.registry import argument, command
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
@@ -20,5 +20,5 @@ def _ask(state: State, options: argparse.Namespace) -> Output | None:
     shell = get_ipython()
     assert shell is not None, "a magic runs in a shell"
     # The line has been interpolated already, and values are never looked at again.
-    chat.run(state, shell, chat.parser().read(["--raw"]), options.message)
+    cell.run(state, shell, cell.parser().read(["--raw"]), options.message)
     return None
