@@ -6,8 +6,8 @@
     What is on your mind?
 
 `%mnesis help` lists the rest. `mnesis_jupyter.frames` gives the store as DataFrames, `sql` asks it anything,
-`open_session` and `use` put sessions of your own below the magics, `inspect` shows one live, `submit_tool_results`
-answers calls of tools that only you can run.
+`chat` is a session for cells of plain Python, `open_session` and `use` put sessions of your own below the magics,
+`inspect` shows one live, `submit_tool_results` answers calls of tools that only you can run.
 """
 
 import importlib
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
     from mnesis_jupyter import frames
     from mnesis_jupyter.cell import ChatResult, submit_tool_results
+    from mnesis_jupyter.facade import Chat, chat
     from mnesis_jupyter.frames import sql
     from mnesis_jupyter.state import open_session, use
     from mnesis_jupyter.widgets import inspect
 
 __all__ = [
+    "Chat",
     "ChatResult",
+    "chat",
     "frames",
     "inspect",
     "load_ipython_extension",
@@ -36,7 +39,9 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Chat": "facade",
     "ChatResult": "cell",
+    "chat": "facade",
     "inspect": "widgets",
     "open_session": "state",
     "sql": "frames",

@@ -50,6 +50,12 @@ class Bridge:
             raise MnesisError("this was called on the engine's own thread and would wait for itself; await it instead")
         return Stream(self._loop, function(*args, **kwargs))
 
+    async def awaited[**P, T](
+        self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The result of `await function(…)`, to be awaited on any loop. Cancelling it cancels the work."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function(*args, **kwargs), self._loop))
+
     def start[**P](self, function: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Have `await function(…)` run, from any thread, and wait for nothing. Does nothing once the loop is closed."""
 

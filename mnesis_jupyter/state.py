@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ class State:
         self.introduced = False
         """Whether a cell has said which model answers."""
         self._stores: dict[Path, Database] = {}
+        self._opening = asyncio.Lock()
+        self._loading = threading.Lock()
         self._sessions: dict[str, MnesisSession] = {}
         self._listeners: dict[str, Callable[[str], None]] = {}
         atexit.register(self._say_goodbye)
@@ -61,9 +64,10 @@ class State:
         async def load() -> MnesisSession:
             return await MnesisSession.load(id, pool=await self._store(path), **options)
 
-        if id not in self._sessions:
-            self._sessions[id] = self.bridge.call(load)
-        return self._sessions[id]
+        with self._loading:  # two threads may want the same one
+            if id not in self._sessions:
+                self._sessions[id] = self.bridge.call(load)
+            return self._sessions[id]
 
     def find(self, name: str) -> MnesisSession | None:
         """A session by id or title: among the open ones, else from the store. `None` where there is none."""
@@ -90,9 +94,10 @@ class State:
         return self._loaded(session.id, session.db_path, **options)
 
     async def _store(self, path: Path) -> Database:
-        if path not in self._stores:
-            self._stores[path] = await Database.open(StoreConfig(db_path=path))
-        return self._stores[path]
+        async with self._opening:
+            if path not in self._stores:
+                self._stores[path] = await Database.open(StoreConfig(db_path=path))
+            return self._stores[path]
 
     # -- replies as they are written ---------------------------------------------------------------------------------
 
@@ -133,13 +138,15 @@ class State:
 
 
 _state: State | None = None
+_making = threading.Lock()
 
 
 def state() -> State:
     """The state of this process, made when it is first needed."""
     global _state  # noqa: PLW0603  # a kernel is one
-    _state = _state or State()
-    return _state
+    with _making:
+        _state = _state or State()
+        return _state
 
 
 def shut_down() -> None:
