@@ -174,3 +174,33 @@ def test_reloading_the_extension_in_a_kernel_begins_anew(store):
         run("%%mnesis -s one\nMy name is Ada.")
         run("%reload_ext mnesis_jupyter")
         assert "Ada" in run("%%mnesis -s one\nWhat is my name?").text
+
+
+def test_a_kernel_completes_in_the_cells_of_mnesis(store):
+    with kernel() as run:
+        run("%%mnesis -s 'the first'\nMy name is Ada.\n")
+        run("topic = 1")
+        for cell, expected in (
+            ("%mnesis summ", "summaries"),
+            ("%%mnesis -s the", '"the first"'),
+            ("%%mnesis\nTell me of {{ top", "topic"),
+        ):
+            reply = run.client.complete(cell, len(cell), reply=True, timeout=30)["content"]
+            assert reply["matches"] == [expected]
+            assert cell[reply["cursor_start"] : reply["cursor_end"]] == cell.split()[-1]
+
+
+def test_a_chat_in_plain_cells_waits_or_is_awaited_beside_the_kernels_own_loop_and_can_be_stopped(store):
+    with kernel() as run:
+        run("import asyncio, mnesis_jupyter\nchat = mnesis_jupyter.chat('one')\nchat.send('My name is Ada.')")
+        run(
+            "beside = asyncio.ensure_future(asyncio.sleep(0, 'went on'))\n"
+            "in_a_thread = asyncio.to_thread(chat.send, 'And mine?')\n"
+            "reply, _ = await asyncio.gather(chat.asend('What is my name?'), in_a_thread)\n"
+            "assert 'Ada' in reply.text and await beside == 'went on'"
+        )
+        run(SLOW_SESSION + "chat = mnesis_jupyter.chat(session)")
+        ran = run.finish(run.send("for event in chat.stream('Go on for long.'): display(event)"), interrupt_after=3)
+        assert ran.reply["ename"] == "KeyboardInterrupt"
+        run("assert chat.send('And now?').text == 'Whole.'")
+    assert frames.turns("slow", db=store)["state"].tolist() == ["aborted", "committed"]
