@@ -9,6 +9,7 @@ from notebook_shell import opened
 import mnesis_jupyter
 from mnesis import InputError
 from mnesis.llm.scripted import ScriptedProvider
+from mnesis_jupyter import frames
 
 
 @pytest.fixture
@@ -32,6 +33,15 @@ def test_a_question_in_one_line_is_taken_as_it_is(notebook):
     assert provider.requests[-1].messages[-1]["content"] == """What's Ada's "name", {{ nobody }}?"""
     assert isinstance(notebook.run("%mnesis ask").error, InputError)
     assert "usage: %mnesis ask" in notebook("%mnesis ask --help").text
+
+
+@pytest.mark.slow
+def test_a_cell_of_five_megabytes_is_kept_whole_and_sent_as_an_excerpt(notebook):
+    mnesis_jupyter.open_session(model="test/scripted", llm=ScriptedProvider(["ok"]))
+    text = "The gate is green. " * 260_000
+    notebook(f"%%mnesis --format text\n{text}")
+    assert len(frames.messages(role="user")["text"].item()) == len(text)
+    assert "excerpt" in notebook("%mnesis context 0").text
 
 
 def test_history_tells_the_window_of_each_turn_and_its_compaction(notebook):
