@@ -306,13 +306,13 @@ def _converse(
 
 def _stop(live: LiveReply, events: Stream[StreamEvent], error: BaseException) -> None:
     """Show what there is of a reply that will not be finished."""
-    running = ", ".join(live.running)
     for event in events.cancel():
         match event:
             case TextDelta(text=text):
                 live.add(text)
             case PartUpdate(part=part):
                 live.update(part)
+    running = ", ".join(live.running)  # now: that a call runs may have been told, and not been read yet
     live.stop()
     if isinstance(error, KeyboardInterrupt):
         told = "the reply was stopped. What there is of it is kept, and not sent again; the next cell works"
