@@ -1272,6 +1272,29 @@ async def test_a_pruned_output_that_is_summarised_later_counts_as_clipped(store_
     assert "full" in fidelities
 
 
+async def test_invariant_2_after_every_turn_each_message_is_covered_by_the_window_exactly_once(store_path):
+    async with await create(store_path, Model(), 6_000) as session:
+        for number in range(60):
+            await fill(session, 1, start=number)
+            assert await covered(session) == dict.fromkeys(await said(session), 1)
+        assert any(summary.depth for summary in await session.summaries())  # also through a summary of summaries
+
+
+async def test_invariant_3_the_sources_of_a_summary_are_what_its_summariser_read(store_path):
+    llm = Model()
+    async with await create(store_path, llm, 6_000) as session:
+        await fill(session, 60)
+        log = {message.id: message for message in await session.messages() if not message.is_summary}
+        summaries = {summary.id: summary for summary in await session.summaries()}
+    assert len(llm.orders) == len(summaries)  # each was accepted at once, so the two lists go side by side
+    for order, summary in zip(llm.orders, summaries.values(), strict=True):
+        assert {source.fidelity for source in summary.sources} == {"full"}
+        read = [summaries[each.id].text if each.kind == "summary" else log[each.id].text for each in summary.sources]
+        assert all(text in order.material for text in read)
+        others = [message.text for message in log.values() if message.role == "user" and message.text not in read]
+        assert summary.kind == "condensed" or not any(text in order.material for text in others)
+
+
 async def test_invariant_7_a_call_and_its_result_are_both_in_the_window_or_both_out(store_path):
     async with await create(store_path, Model(), 4_000) as session:
         for number in range(40):
