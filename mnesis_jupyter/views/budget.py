@@ -34,7 +34,7 @@ def budget_html(window: ContextWindow, model: str = "") -> Html:
         ("reserve", _reserve(window), GREY),
     ]:
         width = 100 * tokens / scale
-        label = name if width >= 0.85 * len(name) else ""
+        label = name if width >= 0.85 * len(name) and name != "free" else ""  # the soft mark would go through it
         boxes.append(box_html(at, width, colour, label, 11) if width else "")
         at += width
     marks = mark_html(limits.soft / scale, "2px dashed") + mark_html(window.budget / scale, f"2px solid {HARD}")

@@ -108,7 +108,7 @@ export function context(root, feed) {
       h("i", { class: `mn-key k-${row[1]}`, "aria-hidden": "true" }, glyph),
       h("span", { class: "mn-kind" }, row[1]),
       h("span", { class: "mn-when" }, when),
-      h("span", { class: "mn-line-text" }, row[7] && h("em", {}, STAND_INS[row[7]] ?? row[7]), row[8] && h("b", {}, label), h("bdi", {}, row[9] || "(empty)"), row[8] && !row[6] && h("b", {}, ")")),
+      h("span", { class: "mn-line-text" }, row[7] && h("em", {}, STAND_INS[row[7]] ?? row[7]), row[8] && h("b", {}, label), row[6] ? " " : "", h("bdi", {}, row[9] || "(empty)"), row[8] && !row[6] && h("b", {}, ")")),
       h("span", { class: "mn-weight", "aria-hidden": "true" }, h("u", { class: `k-${row[1]}`, style: { width: `${Math.max(2, (100 * row[5]) / Math.max(1, feed.facts?.largest ?? row[5]))}%` } })),
       h("span", { class: "mn-num" }, number(row[5]), h("span", { class: "mn-sr" }, name === "tools" && row[6] ? " tokens, result" : " tokens")),
     ];
