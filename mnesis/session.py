@@ -74,7 +74,7 @@ class MnesisSession:
         self._config = config
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
-        self._by_the_map = providers.by_the_map
+        self._providers = providers
         self._tasks = Tasks()
         self._lock = TurnLock(db, ledger)
         self._room = Room(ledger, providers.answers, providers.summarises, config, self._tasks)
@@ -242,6 +242,52 @@ class MnesisSession:
             raise
         return session
 
+    async def fork(
+        self,
+        turn: int | None = None,
+        *,
+        title: str | None = None,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        config: MnesisConfig | None = None,
+        llm: Provider | None = None,
+        clock: Clock = utc_now,
+    ) -> Self:
+        """A new session that shares the past up to a turn, that turn included; by default all finished turns.
+
+        `fork(turn=n - 1)` forks before turn n, so `fork(turn=-1)` shares none. The fork begins with the window that the
+        next turn was given, or would be given now: the same message makes the same request. From there on each goes its
+        own way; the fork shows the shared past and its own rows as one, and its turns are counted on from the shared
+        ones. `token_usage` and `cost` are of its own turns. Other arguments take the place of this session's; messages
+        keep the token counts that they have.
+
+        Close it like any other. In a store in memory it lives as long as this one is open.
+        Raises `InputError` for a turn that is not finished, `NotFound` for one that is not there.
+        """
+        self._check_open()
+        for value, argument in ((title, "title"), (model, "model"), (system_prompt, "system_prompt")):
+            if value is not None:
+                text_of(value, argument)
+        row, providers = self._ledger.row, self._providers
+        settings = self._config if config is None else _checked(config)
+        if llm is not None or model is not None or config is not None:
+            same = providers.passed if model in (None, row.model) else None
+            providers = _Providers.of(llm or same, model or row.model, settings)
+        model = model or row.model
+        if system_prompt is not None or model != row.model:
+            prompt = row.system_prompt if system_prompt is None else system_prompt
+            row = replace(row, system_prompt=prompt, system_tokens=system_tokens(prompt, counter_for(model)))
+        row = replace(
+            row, id=new_id("sess"), parent_id=None, model=model, config=settings, title=title, created_at=clock()
+        )
+
+        async def build(db: Database) -> Self:
+            ledger = await self._ledger.fork(db, row, turn, EventBus(), clock)
+            return type(self)(db, db is not self._db, ledger, providers, settings)
+
+        shared = self._db if self.db_path is None or not self._owns_db else None
+        return await _built(build, settings, self.db_path, shared, create=False)
+
     async def export(self, format: Literal["openai", "anthropic", "mnesis"] = "openai") -> Any:
         """The whole conversation, not the window: without summaries, and without partial replies of failed turns.
 
@@ -374,7 +420,7 @@ class MnesisSession:
     def _asked(self, message: MessageLike) -> tuple[Part, ...]:
         """The parts of a user's message. Whoever passed a provider of his own knows what that takes."""
         parts = asked_of(message, "message")
-        if self._by_the_map:
+        if self._providers.by_the_map:
             check_media(parts, self.model, "message")
         return parts
 
@@ -488,12 +534,13 @@ class MnesisSession:
 
     @property
     def token_usage(self) -> TokenUsage:
-        """What the provider counted over all turns, those before `load` included."""
+        """What the provider counted over all turns, those before `load` included; of a fork over its own turns."""
         return self._ledger.usage
 
     @property
     def cost(self) -> float | None:
-        """US dollars over all turns, those before `load` included; `None` where the price of one is not known.
+        """US dollars over all turns, those before `load` included; of a fork over its own turns. `None` where the price
+        of one is not known.
 
         What summaries cost is not part of it, nor of `token_usage`: no turn asked for them.
         """
@@ -706,6 +753,8 @@ class _Providers:
     summarises: Provider
     by_the_map: bool = False
     """Whether the model map says what the model takes."""
+    passed: Provider | None = None
+    """The object that was passed."""
 
     @classmethod
     def of(
@@ -716,6 +765,6 @@ class _Providers:
         find: Callable[[str], Provider] = provider_for,
     ) -> "_Providers":
         if llm is not None:
-            return cls(llm, llm)
+            return cls(llm, llm, passed=llm)
         own, other = find(model), config.compaction.compaction_model
         return cls(own, own if other in (None, model) else find(other), not is_offline(model))

@@ -36,11 +36,13 @@ class Payload(Value):
 
 
 class SessionCreatedPayload(Payload):
-    """A session came into being, or was loaded from the store (`resumed`)."""
+    """A session came into being: `forked_from` another one, after `forked_turn`, or by itself."""
 
     model: str
     agent: str
     parent_id: str | None = None
+    forked_from: str | None = None
+    forked_turn: int | None = None
 
 
 class SessionClosedPayload(Payload):

@@ -1,6 +1,7 @@
 """What a session has used, turn by turn, in memory: read once, and kept up with each turn."""
 
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 from mnesis.events.payloads import CompactionCompletedPayload, MnesisEvent, Payload
 from mnesis.models.context import TurnSnapshot
@@ -17,12 +18,25 @@ _CALIBRATED_BY = 16
 
 
 class Accounts:
-    """The turns of one session and the compactions that they set off."""
+    """The turns of one session and the compactions that they set off.
 
-    def __init__(self) -> None:
-        self.rows: list[TurnRow] = []
+    What it shares with the session that it was forked from is among them; usage and cost are of its own turns.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        shared: Iterable[TurnRow] = (),
+        compactions: Iterable[tuple[int, int, MnesisEvent, Payload]] = (),
+    ) -> None:
+        self.rows = list(shared)
         self.usage = TokenUsage()
-        self._compactions: list[tuple[int, MnesisEvent, Payload]] = []
+        self._session_id = session_id
+        self._compactions = list(compactions)
+
+    def forked(self, session_id: str, turn: int, event: int) -> Self:
+        """Those of a fork, which shares the turns up to one and what happened up to an event."""
+        return type(self)(session_id, self.rows[: turn + 1], (each for each in self._compactions if each[0] <= event))
 
     def settled(self) -> int:
         """How many of the turns held here cannot change any more."""
@@ -35,24 +49,25 @@ class Accounts:
         """Take in the turns from `start` on (by default the first of them)."""
         first = start if start is not None else rows[0].idx if rows else 0
         self.rows[first:] = rows
-        self.usage += turns.usage_of(rows)
+        self.usage += turns.usage_of(row for row in rows if row.session_id == self._session_id)
 
-    def note(self, turn: int | None, event: MnesisEvent, payload: Payload) -> None:
-        """Take in an event, where it tells of a turn's compaction."""
+    def note(self, seq: int, turn: int | None, event: MnesisEvent, payload: Payload) -> None:
+        """Take in an event by its number, where it tells of a turn's compaction."""
         if event in COMPACTIONS and turn is not None:
-            self._compactions.append((turn, event, payload))
+            self._compactions.append((seq, turn, event, payload))
 
     @property
     def cost(self) -> float | None:
-        """US dollars over all turns that asked a model; `None` where one of them has no known cost."""
-        return _sum(row.cost for row in self.rows if row.state == TurnState.COMMITTED or row.requests)
+        """US dollars over all its own turns that asked a model; `None` where one of them has no known cost."""
+        own = (row for row in self.rows if row.session_id == self._session_id)
+        return _sum(row.cost for row in own if row.state == TurnState.COMMITTED or row.requests)
 
     def snapshots(self) -> list[TurnSnapshot]:
         """The window of each finished turn, in tokens by kind, and what compaction it set off."""
-        triggered = {turn for turn, event, _ in self._compactions if event is MnesisEvent.COMPACTION_TRIGGERED}
+        triggered = {turn for _, turn, event, _ in self._compactions if event is MnesisEvent.COMPACTION_TRIGGERED}
         results = {
             turn: payload.result()
-            for turn, _, payload in self._compactions
+            for _, turn, _, payload in self._compactions
             if isinstance(payload, CompactionCompletedPayload)
         }
         return [

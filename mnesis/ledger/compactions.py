@@ -57,7 +57,7 @@ class CompactionRecord:
 
         def work(cx: Tx, posting: Posting) -> None:
             view = views.advance(cx, self.session_id, "pruning", None, posting.now)
-            if not summaries.are_alive(cx, self.session_id, refs) or summaries.are_pruned(cx, buried):
+            if not summaries.are_alive(cx, self.session_id, refs) or summaries.are_pruned(cx, self.session_id, buried):
                 raise _SwapLost
             summaries.set_tombstones(cx, self.session_id, view, stones)
 

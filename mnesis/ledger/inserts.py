@@ -20,7 +20,7 @@ from mnesis.ledger.writing import Posting
 from mnesis.llm.redact import redact_error
 from mnesis.models.context import ContextBreakdown
 from mnesis.models.message import Part, TokenUsage, ToolPart, TurnState
-from mnesis.store import Tx, messages, summaries, turns, views
+from mnesis.store import Tx, branches, messages, summaries, turns, views
 from mnesis.store.messages import NewMessage
 from mnesis.store.rows import usage_columns
 from mnesis.store.turns import NewTurn, TurnRow
@@ -95,7 +95,7 @@ def open_turn(
     """Insert a turn and the messages that begin it. Raises `StaleWindow` unless the newest view is the expected one."""
     if views.current(cx, session_id) != expected:
         raise StaleWindow(f"session {session_id} has moved on from view {expected}")
-    index = turns.next_index(cx, session_id)
+    index = branches.next_number(cx, session_id, "turn")
     cause = f"{opening[-1].role} message" if opening else "recorded turn"
     view = views.advance(cx, session_id, cause, index, posting.now)
     turns.open_turn(cx, session_id, turn, index, view, sent.request_hash, sent.tokens, turn.at or posting.now)

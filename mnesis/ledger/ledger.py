@@ -4,7 +4,7 @@ Each method is one transaction. Events are published after it, in the order in w
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Self
@@ -40,7 +40,8 @@ from mnesis.ledger.writing import Clock, Posting, Writer, utc_now
 from mnesis.models.context import Budget, ContextWindow
 from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, TurnState
 from mnesis.models.summary import Summary
-from mnesis.store import Database, Tx, events, messages, sessions, summaries, turns, views
+from mnesis.store import Database, Tx, branches, events, messages, sessions, summaries, turns, views
+from mnesis.store.branches import Segment
 from mnesis.store.messages import NewMessage
 from mnesis.store.rows import SessionRow
 from mnesis.store.turns import NewTurn, ToolSet, TurnRow
@@ -80,7 +81,7 @@ class Ledger:
         self.row = row
         self.bus = bus
         self.counter = counter
-        self.accounts = Accounts()
+        self.accounts = Accounts(row.id)
         self._db = db
         self._writer = Writer(db, bus, clock)
         self._live: LiveWindow | None = None
@@ -122,8 +123,51 @@ class Ledger:
         ledger = cls(db, row, counter_for(row.model), bus, clock)
         ledger.accounts.add(past)
         for each in reversed(compactions):
-            ledger.accounts.note(each.turn, each.event, each.payload)
+            ledger.accounts.note(each.seq, each.turn, each.event, each.payload)
         return ledger
+
+    async def fork(self, db: Database, row: SessionRow, turn: int | None, bus: EventBus, clock: Clock) -> "Ledger":
+        """Store `row` as a new session that shares the turns up to one; `None`: all that are finished.
+
+        Its window is the one that the next turn was given, or the current one where there is none.
+        Raises `InputError`, `NotFound`.
+        """
+        if turn is not None and (not isinstance(turn, int) or isinstance(turn, bool) or turn < -1):
+            raise InputError(f"turn={describe_value(turn)} is not usable; give the index of a turn, or -1 for none")
+        known = self.accounts.settled()
+
+        def work(cx: Tx, posting: Posting) -> tuple[SessionRow, list[TurnRow], Segment]:
+            at = self._last_shared(cx, turn)
+            forked = replace(row, forked_from=self.row.id, forked_turn=at)
+            sessions.insert(cx, forked)
+            own = branches.fork(cx, self.row.id, at, row.id, posting.now)
+            payload = SessionCreatedPayload(
+                session_id=row.id, model=row.model, agent=row.agent, forked_from=self.row.id, forked_turn=at
+            )
+            posting.post(cx, MnesisEvent.SESSION_CREATED, payload, None)
+            return forked, turns.read_turns(cx, row.id, known), own
+
+        forked, unknown, own = await Writer(db, bus, clock).write(work)
+        ledger = type(self)(db, forked, counter_for(row.model), bus, clock)
+        ledger.accounts = self.accounts.forked(row.id, own.first_turn - 1, own.first_event - 1)
+        ledger.accounts.add(unknown)
+        return ledger
+
+    def _last_shared(self, cx: Tx, turn: int | None) -> int:
+        """The last turn of a fork: this one, where it is finished; `None`: the last that is."""
+        if turn is None:
+            unfinished = turns.open_turns(cx, self.row.id)
+            return (unfinished[0][1] if unfinished else branches.next_number(cx, self.row.id, "turn")) - 1
+        if turn >= 0:
+            row = turns.find_turn(cx, self.row.id, turn)
+            if row is None:
+                raise self._no_turn(turn)
+            if row.state == TurnState.OPEN:
+                raise InputError(f"turn={turn} is not finished; wait for it, or fork before it: turn={turn - 1}")
+        return turn
+
+    def _no_turn(self, turn: int) -> NotFound:
+        return NotFound("turn", str(turn), f"session {self.row.id} has {len(self.accounts.rows)} turns, from 0")
 
     async def abort_left_open(self) -> None:
         """Mark turns that a dead process left open as aborted. Call it only while holding the session's lock."""
@@ -150,7 +194,7 @@ class Ledger:
     async def close(self) -> None:
         """Store that the session was closed."""
         payload = SessionClosedPayload(session_id=self.row.id)
-        await self.write(lambda cx, posting: posting.post(cx, MnesisEvent.SESSION_CLOSED, payload, None))
+        await self.post(MnesisEvent.SESSION_CLOSED, payload, None)
 
     # -- the two writes of a turn -------------------------------------------------------------------------------
 
@@ -347,13 +391,20 @@ class Ledger:
         def work(cx: Tx) -> tuple[Preamble, list[Entry]]:
             row = turns.find_turn(cx, self.row.id, turn)
             if row is None:
-                raise NotFound("turn", str(turn), f"session {self.row.id} has {len(self.accounts.rows)} turns, from 0")
-            return self.preamble(row.system_prompt, turns.tool_set(cx, row.tools)), read_entries(
-                cx, self.row.id, row.view
-            )
+                raise self._no_turn(turn)
+            tools = turns.tool_set(cx, row.tools)
+            return self._preamble_of(cx, row, tools), read_entries(cx, row.session_id, row.view)
 
         preamble, entries = await self._db.read(work)
         return assemble(preamble, entries, budget, turn=turn)
+
+    def _preamble_of(self, cx: Tx, row: TurnRow, tools: ToolSet | None) -> Preamble:
+        """What a turn began with: where a fork shares it, the prompt may be that of the session that had it."""
+        if row.session_id == self.row.id:
+            return self.preamble(row.system_prompt, tools)
+        owner = sessions.find(cx, row.session_id)
+        assert owner is not None, "foreign keys are on"
+        return Ledger(self._db, owner, counter_for(owner.model), self.bus).preamble(row.system_prompt, tools)
 
     def _read_live(self, cx: Tx) -> LiveWindow:
         return LiveWindow(views.current(cx, self.row.id), self.preamble(), read_entries(cx, self.row.id, None))
@@ -416,8 +467,11 @@ class Ledger:
 
     async def post(self, event: MnesisEvent, payload: Payload, turn: int | None) -> None:
         """Store an event by itself, and tell subscribers."""
-        await self.write(lambda cx, posting: posting.post(cx, event, payload, turn))
-        self.accounts.note(turn, event, payload)
+
+        def work(cx: Tx, posting: Posting) -> int:
+            return posting.post(cx, event, payload, turn)
+
+        await self.write(work, lambda seq: self.accounts.note(seq, turn, event, payload))
 
 
 def _as_message(summary: Summary, seq: int) -> Message:

@@ -23,10 +23,11 @@ class Posting:
     now: datetime
     events: list[tuple[MnesisEvent, Payload]] = field(default_factory=list)
 
-    def post(self, cx: Tx, event: MnesisEvent, payload: Payload, turn: int | None) -> None:
-        """Store an event, to be published after the transaction."""
-        events.append(cx, event, payload, turn, self.now)
+    def post(self, cx: Tx, event: MnesisEvent, payload: Payload, turn: int | None) -> int:
+        """Store an event, to be published after the transaction. Returns its number."""
+        seq = events.append(cx, event, payload, turn, self.now)
         self.events.append((event, payload))
+        return seq
 
 
 class Writer:

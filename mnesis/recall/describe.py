@@ -10,6 +10,7 @@ from mnesis.recall.lineage import Whereabouts, whereabouts
 from mnesis.recall.record import Record, Said
 from mnesis.rendering import original_of
 from mnesis.store import Tx, events, messages, turns
+from mnesis.store.rows import SessionRow
 
 _PREVIEW = 400
 
@@ -119,7 +120,7 @@ def _session(of: Record, id: str, budget: Budget, window: int) -> Description:
             f"{id} is this session, with {row.model}: of a window of {budget.context_limit:,} tokens {budget.usable:,} "
             f"are usable, {budget.output_reserve:,} are kept for the reply and {budget.compaction_reserve:,} for "
             f"compaction{note}; {window:,} are filled now, from {budget.soft:,} on it is compacted. "
-            f"{of.usage.effective_total():,} tokens were billed so far."
+            f"{of.usage.effective_total():,} tokens were billed so far.{_forked(row)}"
         ),
         text=_preview(row.system_prompt),
         tokens=window,
@@ -129,9 +130,16 @@ def _session(of: Record, id: str, budget: Budget, window: int) -> Description:
     )
 
 
+def _forked(row: SessionRow) -> str:
+    if row.forked_from is None or row.forked_turn is None:
+        return ""
+    shared = f"it shares the turns up to {row.forked_turn}" if row.forked_turn >= 0 else "it shares no turn"
+    return f" It is a fork of {row.forked_from}: {shared}."
+
+
 def _event(cx: Tx, session_id: str, id: str) -> Description:
-    event = events.find(cx, id)
-    if event is None or event.session_id != session_id:
+    event = events.find(cx, session_id, id)
+    if event is None:
         raise record.missing(session_id, id)
     turn = "" if event.turn is None else f" in turn {event.turn}"
     return Description(

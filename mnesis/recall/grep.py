@@ -125,14 +125,13 @@ def _checked(session_id: str, pattern: object, regex: bool, summary_id: object, 
 
 
 def _begin(cx: Tx, ask: _Ask, cursor: str | None) -> _Place:
-    if ask.summary_id is not None:
-        found = summaries.find(cx, ask.summary_id)
-        if found is None or found.session_id != ask.session_id:
-            raise NotFound("summary", ask.summary_id, f"session {ask.session_id} has none; see session.summaries()")
+    if ask.summary_id is not None and summaries.find(cx, ask.session_id, ask.summary_id) is None:
+        raise NotFound("summary", ask.summary_id, f"session {ask.session_id} has none; see session.summaries()")
     if cursor is not None:
         mode, *rest = cursors.decode(cursor, ask.identity, str, int, int, int)
         return _Place(mode, *rest)
-    horizon, newest = search.span_of(cx, ask.session_id).last, search.newest_summary(cx, ask.session_id)
+    horizon = search.said_in(cx, ask.session_id).last
+    newest = max(SUMMARIES - 1, search.made_in(cx, ask.session_id).last)
     if ask.regex or literal_of(ask.pattern):
         return _Place("regex" if ask.regex else "substring", horizon, newest, horizon)
     return _Place("words", horizon, newest, 0)
@@ -140,11 +139,10 @@ def _begin(cx: Tx, ask: _Ask, cursor: str | None) -> _Place:
 
 def _spans(cx: Tx, ask: _Ask, place: _Place) -> tuple[Span, Span]:
     """Where to look: among the messages, among the summaries."""
-    session = search.span_of(cx, ask.session_id).session
     first, last = (0, place.horizon) if ask.summary_id is None else summaries.seqs_of(cx, ask.summary_id)
-    said = Span(session, first, min(last, place.horizon) if ask.role != "summary" else first - 1)
-    made = Span(session, SUMMARIES, place.summary_horizon if ask.role in (None, "summary") else SUMMARIES - 1)
-    return said, made
+    said = search.said_in(cx, ask.session_id).cut(first, min(last, place.horizon) if ask.role != "summary" else -1)
+    newest = place.summary_horizon if ask.role in (None, "summary") else -1
+    return said, search.made_in(cx, ask.session_id).cut(SUMMARIES, newest)
 
 
 # -- by words ----------------------------------------------------------------------------------------------------
@@ -259,12 +257,12 @@ def _expression(cx: Tx, ask: _Ask, place: _Place) -> str | None:
 def _batch(cx: Tx, ask: _Ask, place: _Place, at: int, expression: str | None) -> tuple[list[Document], int | None]:
     """The documents to look at next, from a place down: messages, then summaries; and where to go on."""
     said, made = _spans(cx, ask, place)
-    span = made if at >= SUMMARIES else said
-    span = Span(span.session, span.first, min(at, span.last))
+    summarised = at >= SUMMARIES
+    span = made.cut(SUMMARIES, at) if summarised else said.cut(0, at)
     if expression is None:
-        documents = search.scan(cx, ask.session_id, span, _BATCH, ask.role)
+        documents = search.scan(cx, span, _BATCH, ask.role)
     else:
-        places = search.postings(cx, expression, span, _BATCH, ask.role if span.first < SUMMARIES else None)
+        places = search.postings(cx, expression, span, _BATCH, None if summarised else ask.role)
         found = search.read(cx, ask.session_id, places)
         documents = [found[each] for each in places if each in found]
     if len(documents) == _BATCH and documents[-1].place > span.first:

@@ -68,8 +68,8 @@ def said(cx: Tx, session_id: str, id: str) -> Said:
 
 def summary(cx: Tx, session_id: str, id: str) -> Summary:
     """The summary of this id. Raises `NotFound`, also for another session's."""
-    found = summaries.find(cx, id)
-    if found is None or found.session_id != session_id:
+    found = summaries.find(cx, session_id, id)
+    if found is None:
         raise missing(session_id, id)
     return found
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from mnesis.models.message import Message, Part, Role
-from mnesis.store import search
+from mnesis.store import branches, search
 from mnesis.store.rows import MESSAGE_COLUMNS, StandIns, messages_of, micros, one, part_columns, searchable
 
 
@@ -59,7 +59,7 @@ class NewMessage:
 
 def append(cx: sqlite3.Connection, session_id: str, turn_id: str, turn: int, message: NewMessage, now: datetime) -> int:
     """Add a message at the end of the log. Returns its sequence number."""
-    (seq,) = cx.execute("SELECT coalesce(max(seq) + 1, 0) FROM message WHERE session_id = ?", (session_id,)).fetchone()
+    seq = branches.next_number(cx, session_id, "message")
     cx.execute(
         "INSERT INTO message (id, session_id, turn_id, turn, seq, role, partial, tokens, created_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -77,14 +77,14 @@ def append(cx: sqlite3.Connection, session_id: str, turn_id: str, turn: int, mes
         ],
     )
     search.add_message(cx, session_id, seq, (searchable(*part_columns(part)) for part in message.parts))
-    return int(seq)
+    return seq
 
 
 def read_log(cx: sqlite3.Connection, session_id: str) -> list[Message]:
     """All messages of a session, in order."""
     rows = cx.execute(
-        f"SELECT {MESSAGE_COLUMNS} FROM message m LEFT JOIN part p ON p.message_id = m.id "
-        "WHERE m.session_id = ? ORDER BY m.seq, p.idx",
+        f"SELECT {MESSAGE_COLUMNS} FROM branch_message m LEFT JOIN part p ON p.message_id = m.id "
+        "WHERE m.branch_id = ? ORDER BY m.segment, m.seq, p.idx",
         (session_id,),
     )
     return [message for message, _, _ in messages_of(rows)]
@@ -93,7 +93,8 @@ def read_log(cx: sqlite3.Connection, session_id: str) -> list[Message]:
 def find(cx: sqlite3.Connection, session_id: str, ids: Iterable[str]) -> dict[str, Message]:
     """The messages of a session with these ids, as far as there are any."""
     rows = cx.execute(
-        f"SELECT {MESSAGE_COLUMNS} FROM json_each(?) k CROSS JOIN message m ON m.id = k.value AND m.session_id = ? "
+        f"SELECT {MESSAGE_COLUMNS} FROM json_each(?) k "
+        "CROSS JOIN branch_message m ON m.id = k.value AND m.branch_id = ? "
         "LEFT JOIN part p ON p.message_id = m.id ORDER BY m.seq, p.idx",
         (json.dumps(list(ids)), session_id),
     )
@@ -110,8 +111,8 @@ def of_file(cx: sqlite3.Connection, session_id: str, file_id: str) -> tuple[Mess
     """The first message of a session that refers to a file, and the part that does."""
     row = one(
         cx.execute(
-            "SELECT m.id, p.id FROM message m JOIN part p ON p.message_id = m.id WHERE m.session_id = ? "
-            "AND p.type = 'file_ref' AND p.data ->> 'file_id' = ? ORDER BY m.seq LIMIT 1",
+            "SELECT m.id, p.id FROM branch_message m JOIN part p ON p.message_id = m.id WHERE m.branch_id = ? "
+            "AND p.type = 'file_ref' AND p.data ->> 'file_id' = ? ORDER BY m.segment, m.seq LIMIT 1",
             (session_id, file_id),
         )
     )
@@ -121,15 +122,15 @@ def of_file(cx: sqlite3.Connection, session_id: str, file_id: str) -> tuple[Mess
 def of_turn(cx: sqlite3.Connection, session_id: str, turn_id: str) -> list[Message]:
     """The messages of a turn of a session, in order."""
     rows = cx.execute(
-        f"SELECT {MESSAGE_COLUMNS} FROM message m LEFT JOIN part p ON p.message_id = m.id "
-        "WHERE m.turn_id = ? AND m.session_id = ? ORDER BY m.seq, p.idx",
+        f"SELECT {MESSAGE_COLUMNS} FROM branch_message m LEFT JOIN part p ON p.message_id = m.id "
+        "WHERE m.turn_id = ? AND m.branch_id = ? ORDER BY m.seq, p.idx",
         (turn_id, session_id),
     )
     return [message for message, _, _ in messages_of(rows)]
 
 
 def read_window(cx: sqlite3.Connection, session_id: str, view: int | None) -> Iterator[tuple[Message, Sizes, StandIns]]:
-    """The messages that stand in a view (`None`: the current one), in the order of the window.
+    """The messages that stand in a view of a session's own (`None`: the current one), in the order of the window.
 
     With each come the texts that stand for those of its parts that are not sent whole in that view.
     """
@@ -138,8 +139,8 @@ def read_window(cx: sqlite3.Connection, session_id: str, view: int | None) -> It
     rows = cx.execute(
         f"SELECT {MESSAGE_COLUMNS}, t.text, t.tokens FROM {items} JOIN message m ON m.id = c.ref "
         "LEFT JOIN part p ON p.message_id = m.id "
-        "LEFT JOIN tombstone t ON t.part_id = p.id AND t.born_view = "
-        "(SELECT max(born_view) FROM tombstone WHERE part_id = p.id AND born_view <= ?) "
+        "LEFT JOIN tombstone t ON t.session_id = c.session_id AND t.part_id = p.id AND t.born_view = "
+        "(SELECT max(born_view) FROM tombstone WHERE session_id = c.session_id AND part_id = p.id AND born_view <= ?) "
         f"WHERE c.session_id = ? AND c.kind = 'message' AND {alive} ORDER BY c.pos, p.idx",
         (newest, session_id, *parameters),
     )

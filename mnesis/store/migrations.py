@@ -224,7 +224,61 @@ ALTER TABLE turn ADD COLUMN key TEXT;
 CREATE UNIQUE INDEX turn_key ON turn (session_id, key) WHERE key IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
+# A fork shares the rows of its past: a session sees, in order, those of each of its segments. The last is its own, and
+# open; numbers go on from one to the next. The views are named by what they show: rows of `branch_id`, as it sees them.
+_BRANCHES = (
+    """
+CREATE TABLE lineage (
+    session_id TEXT NOT NULL REFERENCES session (id),
+    idx INTEGER NOT NULL,
+    ancestor_id TEXT NOT NULL REFERENCES session (id),
+    first_turn INTEGER NOT NULL, last_turn INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+    first_view INTEGER NOT NULL, last_view INTEGER NOT NULL,
+    first_event INTEGER NOT NULL, last_event INTEGER NOT NULL,
+    first_summary INTEGER NOT NULL, last_summary INTEGER NOT NULL,
+    PRIMARY KEY (session_id, idx)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lineage_ancestor ON lineage (ancestor_id);
+INSERT INTO lineage SELECT id, 0, id, 0, {end}, 0, {end}, 0, {end}, 0, {end}, 0, {end} FROM session;
+
+CREATE TABLE stand_in (
+    session_id TEXT NOT NULL REFERENCES session (id),
+    part_id TEXT NOT NULL REFERENCES part (id),
+    born_view INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('pruned', 'excerpt')),
+    text TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    PRIMARY KEY (session_id, part_id, born_view)
+) STRICT, WITHOUT ROWID;
+INSERT INTO stand_in SELECT session_id, part_id, born_view, kind, text, tokens FROM tombstone;
+DROP TABLE tombstone;
+ALTER TABLE stand_in RENAME TO tombstone;
+CREATE INDEX tombstone_session ON tombstone (session_id, born_view);
+CREATE INDEX tombstone_part ON tombstone (part_id);
+CREATE INDEX context_item_died ON context_item (session_id, died_view) WHERE died_view IS NOT NULL;
+
+CREATE VIEW branch_turn AS SELECT l.session_id AS branch_id, l.idx AS segment, t.*
+    FROM lineage l JOIN turn t ON t.session_id = l.ancestor_id AND t.idx <= l.last_turn;
+CREATE VIEW branch_message AS SELECT l.session_id AS branch_id, l.idx AS segment, m.*
+    FROM lineage l JOIN message m ON m.session_id = l.ancestor_id AND m.seq <= l.last_seq;
+CREATE VIEW branch_event AS SELECT l.session_id AS branch_id, l.idx AS segment, e.*
+    FROM lineage l JOIN event e ON e.session_id = l.ancestor_id AND e.seq <= l.last_event;
+CREATE VIEW branch_view AS SELECT l.session_id AS branch_id, l.idx AS segment, v.*
+    FROM lineage l JOIN view v ON v.session_id = l.ancestor_id AND v.version <= l.last_view;
+CREATE VIEW branch_summary AS SELECT l.session_id AS branch_id, l.idx AS segment, s.rowid AS place, s.*
+    FROM lineage l JOIN summary s ON s.session_id = l.ancestor_id AND s.rowid <= l.last_summary;
+CREATE VIEW branch_item AS SELECT l.session_id AS branch_id, l.idx AS segment, c.*
+    FROM lineage l JOIN context_item c ON c.session_id = l.ancestor_id AND c.born_view <= l.last_view
+        AND (c.died_view <= l.last_view OR l.last_view = {end});
+CREATE VIEW branch_tombstone AS SELECT l.session_id AS branch_id, l.idx AS segment, d.*
+    FROM lineage l JOIN tombstone d ON d.session_id = l.ancestor_id
+        AND d.born_view BETWEEN l.first_view AND l.last_view;
+""".format(end=2**63 - 1)
+    + "".join(_IMMUTABLE.format(table=table) for table in ("lineage", "tombstone"))
+)
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES)
 """Script n brings a file from version n to version n + 1."""
 
 

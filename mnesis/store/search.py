@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from mnesis.store.branches import END, segments
 from mnesis.store.rows import one, searchable
 from mnesis.tokens.scripts import UNSPACED
 
@@ -105,34 +106,73 @@ _STRATA = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Places in a session, both included: sequence numbers of messages, or summaries."""
+class Piece:
+    """Neighbouring places whose documents are rows of one session, both included."""
 
+    session_id: str
     session: int
     first: int
     last: int
 
     @property
-    def rowids(self) -> tuple[int, int]:
-        """The first and the last rowid of its documents."""
-        base = self.session << SPAN_BITS
-        return base + self.first, base + self.last
+    def base(self) -> int:
+        """What to add to a place for its rowid."""
+        return self.session << SPAN_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Places in a session, in order: sequence numbers of messages, or summaries. A piece for each session it shares."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def first(self) -> int:
+        """The first place; 0 where there is none."""
+        return self.pieces[0].first if self.pieces else 0
+
+    @property
+    def last(self) -> int:
+        """The last place; -1 where there is none."""
+        return self.pieces[-1].last if self.pieces else -1
+
+    def cut(self, first: int, last: int) -> "Span":
+        """What of it lies between two places, both included."""
+        cut = (
+            Piece(piece.session_id, piece.session, max(piece.first, first), min(piece.last, last))
+            for piece in self.pieces
+        )
+        return Span(tuple(piece for piece in cut if piece.first <= piece.last))
 
     def __len__(self) -> int:
-        return max(0, self.last - self.first + 1)
+        return sum(piece.last - piece.first + 1 for piece in self.pieces)
 
 
-def span_of(cx: sqlite3.Connection, session_id: str) -> Span:
-    """All messages of a session; an empty span where it has none."""
-    (last,) = cx.execute("SELECT coalesce(max(seq), -1) FROM message WHERE session_id = ?", (session_id,)).fetchone()
-    row = one(cx.execute("SELECT number FROM search_session WHERE session_id = ?", (session_id,)))
-    return Span(row[0] if row else 0, 0, last)
+def said_in(cx: sqlite3.Connection, session_id: str) -> Span:
+    """All messages of a session, those that it shares included."""
+    newest = "SELECT coalesce(max(seq), -1) FROM message WHERE session_id = ?"
+    return _span(cx, newest, ((each.ancestor_id, each.first_seq, each.last_seq) for each in segments(cx, session_id)))
 
 
-def newest_summary(cx: sqlite3.Connection, session_id: str) -> int:
-    """The place of the newest summary of a session; below `SUMMARIES` where it has none."""
-    (rowid,) = cx.execute("SELECT coalesce(max(rowid), -1) FROM summary WHERE session_id = ?", (session_id,)).fetchone()
-    return SUMMARIES + int(rowid)
+def made_in(cx: sqlite3.Connection, session_id: str) -> Span:
+    """All summaries of a session, those that it shares included."""
+    newest = "SELECT coalesce(max(rowid), -1) FROM summary WHERE session_id = ?"
+    seen = ((each.ancestor_id, each.first_summary, each.last_summary) for each in segments(cx, session_id))
+    span = _span(cx, newest, seen)
+    moved = (
+        Piece(piece.session_id, piece.session, SUMMARIES + piece.first, SUMMARIES + piece.last) for piece in span.pieces
+    )
+    return Span(tuple(moved))
+
+
+def _span(cx: sqlite3.Connection, newest: str, seen: Iterable[tuple[str, int, int]]) -> Span:
+    pieces = []
+    for id, first, last in seen:
+        row = one(cx.execute("SELECT number FROM search_session WHERE session_id = ?", (id,)))
+        end = last if last < END else cx.execute(newest, (id,)).fetchone()[0]
+        if row and first <= end:
+            pieces.append(Piece(id, row[0], first, end))
+    return Span(tuple(pieces))
 
 
 def phrase(text: str) -> str:
@@ -147,16 +187,24 @@ def phrase(text: str) -> str:
 
 def postings(cx: sqlite3.Connection, expression: str, span: Span, limit: int, role: str | None = None) -> list[int]:
     """The places where an expression is found, newest first."""
-    first, last = span.rowids
-    base = span.session << SPAN_BITS
+    found: list[int] = []
+    for piece in reversed(span.pieces):
+        if len(found) < limit:
+            found += _postings(cx, expression, piece, limit - len(found), role)
+    return found
+
+
+def _postings(cx: sqlite3.Connection, expression: str, piece: Piece, limit: int, role: str | None) -> list[int]:
+    base = piece.base
+    first, last = base + piece.first, base + piece.last
     if role is None:
         sql = "SELECT rowid - ? FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
         return [place for (place,) in cx.execute(sql, (base, expression, first, last, limit))]
     rows = cx.execute(
-        "SELECT m.seq FROM search s CROSS JOIN search_session n ON n.number = ? "
-        "CROSS JOIN message m ON m.session_id = n.session_id AND m.seq = s.rowid - ? AND m.role = ? "
+        "SELECT m.seq FROM search s "
+        "CROSS JOIN message m ON m.session_id = ? AND m.seq = s.rowid - ? AND m.role = ? "
         "WHERE s.search MATCH ? AND s.rowid BETWEEN ? AND ? ORDER BY s.rowid DESC LIMIT ?",
-        (span.session, base, role, expression, first, last, limit),
+        (piece.session_id, base, role, expression, first, last, limit),
     )
     return [place for (place,) in rows]
 
@@ -164,10 +212,11 @@ def postings(cx: sqlite3.Connection, expression: str, span: Span, limit: int, ro
 def frequency(cx: sqlite3.Connection, expression: str, span: Span, sample: int = 32) -> int:
     """About how many documents of a span hold an expression, from samples all over it. At most 256 rows are read."""
     found = 0.0
+    width = span.last - span.first + 1
     for index in range(_STRATA):
-        start = span.first + len(span) * index // _STRATA
-        end = span.first + len(span) * (index + 1) // _STRATA - 1
-        places = postings(cx, expression, Span(span.session, start, end), sample)
+        start = span.first + width * index // _STRATA
+        end = span.first + width * (index + 1) // _STRATA - 1
+        places = postings(cx, expression, span.cut(start, end), sample)
         if len(places) < sample:
             found += len(places)
         else:
@@ -242,39 +291,48 @@ _TOLD = (  # of media what is told of them: their bytes are megabytes, and no te
 _COLUMNS = (
     f"m.seq, m.id, m.role, m.turn, m.partial, {_MONTH.replace('created', 'm.created')}, p.id, p.type, p.text, {_TOLD}"
 )
-_SUMMARY = f"rowid + {SUMMARIES}, id, 'summary', last_turn, 0, {_MONTH}, id, 'summary', text, NULL"
+_SUMMARY = f"place + {SUMMARIES}, id, 'summary', last_turn, 0, {_MONTH}, id, 'summary', text, NULL"
 
 
 def read(cx: sqlite3.Connection, session_id: str, places: Iterable[int]) -> dict[int, Document]:
     """The documents at these places, as far as there are any."""
     wanted = json.dumps(sorted(set(places)))
     rows = cx.execute(
-        f"SELECT {_COLUMNS} FROM json_each(?) k CROSS JOIN message m ON m.session_id = ? AND m.seq = k.value "
+        f"SELECT {_COLUMNS} FROM json_each(?) k CROSS JOIN branch_message m ON m.branch_id = ? AND m.seq = k.value "
         "LEFT JOIN part p ON p.message_id = m.id ORDER BY m.seq, p.idx",
         (wanted, session_id),
     )
     summaries = cx.execute(
-        f"SELECT {_SUMMARY} FROM summary WHERE rowid IN (SELECT value - ? FROM json_each(?)) AND session_id = ?",
+        f"SELECT {_SUMMARY} FROM branch_summary WHERE place IN (SELECT value - ? FROM json_each(?)) AND branch_id = ?",
         (SUMMARIES, wanted, session_id),
     )
     return {document.place: document for rows in (rows, summaries) for document in _documents(rows)}
 
 
-def scan(cx: sqlite3.Connection, session_id: str, span: Span, limit: int, role: str | None = None) -> list[Document]:
+def scan(cx: sqlite3.Connection, span: Span, limit: int, role: str | None = None) -> list[Document]:
     """The newest documents of a span, at most `limit` of them, newest first."""
-    if span.first >= SUMMARIES:
+    found: list[Document] = []
+    for piece in reversed(span.pieces):
+        if len(found) < limit:
+            found += _scan(cx, piece, limit - len(found), role)
+    return found
+
+
+def _scan(cx: sqlite3.Connection, piece: Piece, limit: int, role: str | None) -> Iterator[Document]:
+    if piece.first >= SUMMARIES:
         rows = cx.execute(
-            f"SELECT {_SUMMARY} FROM summary WHERE session_id = ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?",
-            (session_id, span.last - SUMMARIES, limit),
+            f"SELECT {_SUMMARY.replace('place', 'rowid')} FROM summary WHERE session_id = ? AND rowid BETWEEN ? AND ? "
+            "ORDER BY rowid DESC LIMIT ?",
+            (piece.session_id, piece.first - SUMMARIES, piece.last - SUMMARIES, limit),
         )
     else:
         rows = cx.execute(
             f"SELECT {_COLUMNS} FROM (SELECT * FROM message WHERE session_id = ? AND seq BETWEEN ? AND ? "
             "AND coalesce(role = ?, TRUE) ORDER BY seq DESC LIMIT ?) m LEFT JOIN part p ON p.message_id = m.id "
             "ORDER BY m.seq DESC, p.idx",
-            (session_id, span.first, span.last, role, limit),
+            (piece.session_id, piece.first, piece.last, role, limit),
         )
-    return list(_documents(rows))
+    return _documents(rows)
 
 
 def _documents(rows: Iterable[Sequence[Any]]) -> Iterator[Document]:

@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
+from mnesis.store import branches
 from mnesis.store.rows import SessionRow, micros, moment, one, session_of
 
 _COLUMNS = (
@@ -12,7 +13,7 @@ _COLUMNS = (
 
 
 def insert(cx: sqlite3.Connection, row: SessionRow) -> None:
-    """Store a new session."""
+    """Store a new session. What it sees is inserted with it, unless it is a fork."""
     cx.execute(
         f"INSERT INTO session ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -20,6 +21,8 @@ def insert(cx: sqlite3.Connection, row: SessionRow) -> None:
             *(row.system_tokens, row.config.model_dump_json(exclude_defaults=True), row.title, micros(row.created_at)),
         ),
     )
+    if row.forked_from is None:
+        branches.insert(cx, row.id)
 
 
 def find(cx: sqlite3.Connection, id: str) -> SessionRow | None:

@@ -1,5 +1,6 @@
 """The `summary`, `summary_source` and `tombstone` tables: what stands in the window for something else."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from pydantic import ValidationError
 
 from mnesis.errors import Corrupt
 from mnesis.models.summary import LossCertificate, Summary, SummarySource
-from mnesis.store import search
+from mnesis.store import branches, search
 from mnesis.store.messages import Tombstone, items_in
-from mnesis.store.rows import micros, moment, one
+from mnesis.store.rows import micros, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class NewSummary:
 
 def insert(cx: sqlite3.Connection, session_id: str, summary: NewSummary, now: datetime) -> None:
     """Store a summary and its edges."""
-    (after_seq,) = cx.execute("SELECT max(seq) FROM message WHERE session_id = ?", (session_id,)).fetchone()
+    after_seq = branches.next_number(cx, session_id, "message") - 1
     stored = cx.execute(
         "INSERT INTO summary (id, session_id, kind, depth, level, model, prompt_hash, text, tokens, source_tokens, "
         "first_turn, last_turn, message_count, certificate, after_seq, created_at) "
@@ -64,21 +65,23 @@ _COLUMNS = (
     "s.id, s.session_id, s.kind, s.depth, s.level, s.model, s.prompt_hash, s.text, s.tokens, s.source_tokens, "
     "s.first_turn, s.last_turn, s.message_count, s.certificate, s.created_at"
 )
-_IN_WINDOW = "EXISTS (SELECT 1 FROM context_item i WHERE i.ref = s.id AND i.died_view IS NULL)"
+_IN_WINDOW = (
+    "EXISTS (SELECT 1 FROM context_item i WHERE i.ref = s.id AND i.session_id = s.branch_id AND i.died_view IS NULL)"
+)
 
 
 def read_all(cx: sqlite3.Connection, session_id: str) -> list[Summary]:
     """All summaries of a session, in the order in which they were made."""
     rows = cx.execute(
-        f"SELECT {_COLUMNS}, {_IN_WINDOW} FROM summary s WHERE s.session_id = ? ORDER BY s.rowid", (session_id,)
+        f"SELECT {_COLUMNS}, {_IN_WINDOW} FROM branch_summary s WHERE s.branch_id = ? ORDER BY s.segment, s.place",
+        (session_id,),
     ).fetchall()
     return [_summary(cx, row) for row in rows]
 
 
-def find(cx: sqlite3.Connection, id: str) -> Summary | None:
-    """One summary."""
-    row = one(cx.execute(f"SELECT {_COLUMNS}, {_IN_WINDOW} FROM summary s WHERE s.id = ?", (id,)))
-    return _summary(cx, row) if row else None
+def find(cx: sqlite3.Connection, session_id: str, id: str) -> Summary | None:
+    """A summary of a session."""
+    return find_many(cx, session_id, [id]).get(id)
 
 
 def sources_of(cx: sqlite3.Connection, id: str) -> tuple[SummarySource, ...]:
@@ -89,7 +92,9 @@ def sources_of(cx: sqlite3.Connection, id: str) -> tuple[SummarySource, ...]:
 
 def read_placed(cx: sqlite3.Connection, session_id: str) -> list[tuple[Summary, int]]:
     """All summaries, each with the sequence number of the newest message when it was made."""
-    seqs = cx.execute("SELECT after_seq FROM summary WHERE session_id = ? ORDER BY rowid", (session_id,)).fetchall()
+    seqs = cx.execute(
+        "SELECT after_seq FROM branch_summary WHERE branch_id = ? ORDER BY segment, place", (session_id,)
+    ).fetchall()
     return [(summary, seq) for summary, (seq,) in zip(read_all(cx, session_id), seqs, strict=True)]
 
 
@@ -100,7 +105,8 @@ def covering(cx: sqlite3.Connection, session_id: str, ref: str) -> list[tuple[st
     rows = cx.execute(
         "WITH RECURSIVE up (id, hops) AS (SELECT summary_id, 1 FROM summary_source WHERE ref = ? "
         "UNION SELECT e.summary_id, up.hops + 1 FROM summary_source e JOIN up ON e.ref = up.id) "
-        f"SELECT s.id, {_IN_WINDOW} FROM up JOIN summary s ON s.id = up.id WHERE s.session_id = ? ORDER BY up.hops",
+        f"SELECT s.id, {_IN_WINDOW} FROM up JOIN branch_summary s ON s.id = up.id AND s.branch_id = ? "
+        "ORDER BY up.hops",
         (ref, session_id),
     )
     return [(id, bool(alive)) for id, alive in rows]
@@ -108,8 +114,12 @@ def covering(cx: sqlite3.Connection, session_id: str, ref: str) -> list[tuple[st
 
 def find_many(cx: sqlite3.Connection, session_id: str, ids: Iterable[str]) -> dict[str, Summary]:
     """The summaries of a session with these ids, as far as there are any."""
-    found = (find(cx, id) for id in ids)
-    return {summary.id: summary for summary in found if summary is not None and summary.session_id == session_id}
+    rows = cx.execute(
+        f"SELECT {_COLUMNS}, {_IN_WINDOW} FROM json_each(?) k "
+        "CROSS JOIN branch_summary s ON s.id = k.value AND s.branch_id = ?",
+        (json.dumps(list(ids)), session_id),
+    ).fetchall()
+    return {row[0]: _summary(cx, row) for row in rows}
 
 
 def seqs_of(cx: sqlite3.Connection, id: str) -> tuple[int, int]:
@@ -142,7 +152,7 @@ class WindowRow:
 
 
 def read_window(cx: sqlite3.Connection, session_id: str, view: int | None) -> list[tuple[int, WindowRow]]:
-    """The summaries that stand in a view (`None`: the current one), with their positions."""
+    """The summaries that stand in a view of a session's own (`None`: the current one), with their positions."""
     items, alive, parameters = items_in(view)
     rows = cx.execute(
         "SELECT c.pos, s.id, s.depth, s.level, s.model, s.text, s.tokens, s.first_turn, s.last_turn, s.message_count "
@@ -169,10 +179,10 @@ def are_alive(cx: sqlite3.Connection, session_id: str, refs: Sequence[str]) -> b
 _ALIVE = "session_id = ? AND ref = ? AND died_view IS NULL"
 
 
-def are_pruned(cx: sqlite3.Connection, part_ids: Iterable[str]) -> bool:
+def are_pruned(cx: sqlite3.Connection, session_id: str, part_ids: Iterable[str]) -> bool:
     """Whether a tombstone stands for one of these tool outputs already."""
-    find = "SELECT 1 FROM tombstone WHERE part_id = ? AND kind = 'pruned'"
-    return any(cx.execute(find, (id,)).fetchone() for id in part_ids)
+    find = "SELECT 1 FROM tombstone WHERE session_id = ? AND part_id = ? AND kind = 'pruned'"
+    return any(cx.execute(find, (session_id, id)).fetchone() for id in part_ids)
 
 
 def set_tombstones(cx: sqlite3.Connection, session_id: str, view: int, stones: Iterable[Tombstone]) -> None:

@@ -88,25 +88,23 @@ def finish_turn(
     return done.rowcount == 1
 
 
-def next_index(cx: sqlite3.Connection, session_id: str) -> int:
-    """The 0-based index of the turn that comes next."""
-    (index,) = cx.execute("SELECT coalesce(max(idx) + 1, 0) FROM turn WHERE session_id = ?", (session_id,)).fetchone()
-    return int(index)
-
-
 def open_turns(cx: sqlite3.Connection, session_id: str) -> list[tuple[str, int]]:
     """Id and index of the turns that nobody finished."""
+    # Left to itself SQLite walks all turns, to have them in order.
     return cx.execute(
-        "SELECT id, idx FROM turn WHERE session_id = ? AND state = 'open' ORDER BY idx", (session_id,)
+        "SELECT id, idx FROM turn INDEXED BY turn_open WHERE session_id = ? AND state = 'open' ORDER BY idx",
+        (session_id,),
     ).fetchall()
 
 
 class TurnRow(NamedTuple):
     """What the engine reads back of a turn. Usage columns are `None` until it is finished.
 
-    A tuple, because loading a session makes one of every turn it ever had.
+    A tuple, because loading a session makes one of every turn it ever had. `session_id` is the session that had it: the
+    views of its window are that one's.
     """
 
+    session_id: str
     idx: int
     state: str
     model: str
@@ -174,7 +172,8 @@ def usage_of(rows: Iterable[TurnRow]) -> TokenUsage:
 def read_turns(cx: sqlite3.Connection, session_id: str, since: int = 0) -> list[TurnRow]:
     """The turns of a session from an index on, in order."""
     rows = cx.execute(
-        f"SELECT {_COLUMNS} FROM turn WHERE session_id = ? AND idx >= ? ORDER BY idx", (session_id, since)
+        f"SELECT {_COLUMNS} FROM branch_turn WHERE branch_id = ? AND idx >= ? ORDER BY segment, idx",
+        (session_id, since),
     )
     return list(map(TurnRow._make, rows))
 
@@ -187,7 +186,7 @@ def tool_set(cx: sqlite3.Connection, hash: str | None) -> ToolSet | None:
 
 def index_of(cx: sqlite3.Connection, session_id: str, id: str) -> int | None:
     """The index of a turn of a session."""
-    row = one(cx.execute("SELECT idx FROM turn WHERE id = ? AND session_id = ?", (id, session_id)))
+    row = one(cx.execute("SELECT idx FROM branch_turn WHERE id = ? AND branch_id = ?", (id, session_id)))
     return int(row[0]) if row else None
 
 
@@ -195,7 +194,7 @@ def find_turn(cx: sqlite3.Connection, session_id: str, index: int) -> TurnRow | 
     """One turn by its index."""
     if index.bit_length() > 63:  # more than a column holds
         return None
-    row = one(cx.execute(f"SELECT {_COLUMNS} FROM turn WHERE session_id = ? AND idx = ?", (session_id, index)))
+    row = one(cx.execute(f"SELECT {_COLUMNS} FROM branch_turn WHERE branch_id = ? AND idx = ?", (session_id, index)))
     return TurnRow(*row) if row else None
 
 
@@ -209,7 +208,7 @@ class KnownTurn(NamedTuple):
 
 def of_key(cx: sqlite3.Connection, session_id: str, key: str) -> KnownTurn | None:
     """The turn of a session that was recorded under a key."""
-    found = one(cx.execute("SELECT id, idx FROM turn WHERE session_id = ? AND key = ?", (session_id, key)))
+    found = one(cx.execute("SELECT id, idx FROM branch_turn WHERE branch_id = ? AND key = ?", (session_id, key)))
     if found is None:
         return None
     ids = [id for (id,) in cx.execute("SELECT id FROM message WHERE turn_id = ? ORDER BY seq", (found[0],))]
@@ -220,5 +219,7 @@ def of_key(cx: sqlite3.Connection, session_id: str, key: str) -> KnownTurn | Non
 
 def keys(cx: sqlite3.Connection, session_id: str) -> dict[int, str]:
     """The keys that turns of a session were recorded under, by the index of the turn."""
-    found = cx.execute("SELECT idx, key FROM turn WHERE session_id = ? AND key IS NOT NULL ORDER BY idx", (session_id,))
+    found = cx.execute(
+        "SELECT idx, key FROM branch_turn WHERE branch_id = ? AND key IS NOT NULL ORDER BY idx", (session_id,)
+    )
     return dict(found.fetchall())

@@ -30,10 +30,10 @@ def triggers(cx: sqlite3.Connection, _: str) -> Iterator[str]:
 
 
 _GAPS = """
-SELECT 'message', 'seq', count(*), min(seq), max(seq) FROM message WHERE session_id = :session
-UNION ALL SELECT 'event', 'seq', count(*), min(seq), max(seq) FROM event WHERE session_id = :session
-UNION ALL SELECT 'turn', 'idx', count(*), min(idx), max(idx) FROM turn WHERE session_id = :session
-UNION ALL SELECT 'view', 'version', count(*), min(version), max(version) FROM view WHERE session_id = :session
+SELECT 'message', 'seq', count(*), min(seq), max(seq) FROM branch_message WHERE branch_id = :session
+UNION ALL SELECT 'event', 'seq', count(*), min(seq), max(seq) FROM branch_event WHERE branch_id = :session
+UNION ALL SELECT 'turn', 'idx', count(*), min(idx), max(idx) FROM branch_turn WHERE branch_id = :session
+UNION ALL SELECT 'view', 'version', count(*), min(version), max(version) FROM branch_view WHERE branch_id = :session
 """
 
 
@@ -51,26 +51,34 @@ WITH RECURSIVE cover (kind, ref, hops) AS (
     WHERE c.kind = 'summary' AND c.hops < 100)
 """
 
+_IS_NONE = (
+    "NOT EXISTS (SELECT 1 FROM branch_message m WHERE {0}.kind = 'message' AND m.id = {0}.ref "
+    "AND m.branch_id = :session) "
+    "AND NOT EXISTS (SELECT 1 FROM branch_summary c WHERE {0}.kind = 'summary' AND c.id = {0}.ref "
+    "AND c.branch_id = :session)"
+)
+
 _QUERIES: tuple[tuple[str, str], ...] = (
     (  # 1
         "message {0} has {1} tokens, its parts have {2}: a part was lost or changed",
-        "SELECT m.id, m.tokens, coalesce(sum(p.tokens + p.output_tokens), 0) AS held FROM message m "
-        "LEFT JOIN part p ON p.message_id = m.id WHERE m.session_id = :session GROUP BY m.id HAVING held <> m.tokens",
+        "SELECT m.id, m.tokens, coalesce(sum(p.tokens + p.output_tokens), 0) AS held "
+        "FROM branch_message m LEFT JOIN part p ON p.message_id = m.id WHERE m.branch_id = :session "
+        "GROUP BY m.id HAVING held <> m.tokens",
     ),
     (  # 1
         "message {0} has {1} parts, numbered up to {2}: a part is missing",
-        "SELECT m.id, count(*), max(p.idx) FROM message m JOIN part p ON p.message_id = m.id "
-        "WHERE m.session_id = :session GROUP BY m.id HAVING max(p.idx) <> count(*) - 1",
+        "SELECT m.id, count(*), max(p.idx) FROM branch_message m JOIN part p ON p.message_id = m.id "
+        "WHERE m.branch_id = :session GROUP BY m.id HAVING max(p.idx) <> count(*) - 1",
     ),
     (  # 1
         "message {0} was never announced: it has no message.created event",
-        "SELECT id FROM message WHERE session_id = :session EXCEPT "
-        "SELECT payload ->> 'message_id' FROM event WHERE session_id = :session AND type = 'message.created'",
+        "SELECT id FROM branch_message WHERE branch_id = :session EXCEPT "
+        "SELECT payload ->> 'message_id' FROM branch_event WHERE branch_id = :session AND type = 'message.created'",
     ),
     (  # 2
         "message {0} is covered by the current window {1} times instead of once",
-        _COVER + "SELECT m.id, count(c.ref) FROM message m LEFT JOIN cover c ON c.kind = 'message' AND c.ref = m.id "
-        "WHERE m.session_id = :session AND m.partial = 0 GROUP BY m.id HAVING count(c.ref) <> 1",
+        _COVER + "SELECT m.id, count(c.ref) FROM branch_message m LEFT JOIN cover c ON c.kind = 'message' "
+        "AND c.ref = m.id WHERE m.branch_id = :session AND m.partial = 0 GROUP BY m.id HAVING count(c.ref) <> 1",
     ),
     (  # 2
         "partial message {0} stands in the window, or in a summary",
@@ -78,47 +86,51 @@ _QUERIES: tuple[tuple[str, str], ...] = (
     ),
     (  # 3
         "summary {0} has no text",
-        "SELECT id FROM summary WHERE session_id = :session AND trim(text) = ''",
+        "SELECT id FROM branch_summary WHERE branch_id = :session AND trim(text) = ''",
     ),
     (  # 3
         "summary {0} has no sources",
-        "SELECT id FROM summary s WHERE session_id = :session "
+        "SELECT id FROM branch_summary s WHERE branch_id = :session "
         "AND NOT EXISTS (SELECT 1 FROM summary_source e WHERE e.summary_id = s.id)",
     ),
     (  # 3
         "source {1} of summary {0} is no {2} of this session",
-        "SELECT s.id, e.ref, e.kind FROM summary s JOIN summary_source e ON e.summary_id = s.id "
-        "LEFT JOIN message m ON e.kind = 'message' AND m.id = e.ref AND m.session_id = s.session_id "
-        "LEFT JOIN summary c ON e.kind = 'summary' AND c.id = e.ref AND c.session_id = s.session_id "
-        "WHERE s.session_id = :session AND m.id IS NULL AND c.id IS NULL",
+        "SELECT s.id, e.ref, e.kind FROM branch_summary s JOIN summary_source e ON e.summary_id = s.id "
+        "WHERE s.branch_id = :session AND " + _IS_NONE.format("e"),
     ),
     (  # 3
         "summary {0} says that it stands for {1} messages, its sources are {2}",
-        "SELECT s.id, s.message_count, sum(coalesce(c.message_count, 1)) AS held FROM summary s "
+        "SELECT s.id, s.message_count, sum(coalesce(c.message_count, 1)) AS held FROM branch_summary s "
         "JOIN summary_source e ON e.summary_id = s.id LEFT JOIN summary c ON c.id = e.ref "
-        "WHERE s.session_id = :session GROUP BY s.id HAVING held <> s.message_count",
+        "WHERE s.branch_id = :session GROUP BY s.id HAVING held <> s.message_count",
     ),
     (  # 4
         "summary {0} has depth {1}, its sources say {2}",
-        "SELECT s.id, s.depth, max(coalesce(c.depth + 1, 0)) AS found FROM summary s "
+        "SELECT s.id, s.depth, max(coalesce(c.depth + 1, 0)) AS found FROM branch_summary s "
         "JOIN summary_source e ON e.summary_id = s.id LEFT JOIN summary c ON c.id = e.ref "
-        "WHERE s.session_id = :session GROUP BY s.id HAVING found <> s.depth",
+        "WHERE s.branch_id = :session GROUP BY s.id HAVING found <> s.depth",
     ),
     (  # 4
         "{1} stands in the window and is no {0} of this session",
-        "SELECT i.kind, i.ref FROM context_item i "
-        "LEFT JOIN message m ON i.kind = 'message' AND m.id = i.ref AND m.session_id = i.session_id "
-        "LEFT JOIN summary s ON i.kind = 'summary' AND s.id = i.ref AND s.session_id = i.session_id "
-        "WHERE i.session_id = :session AND m.id IS NULL AND s.id IS NULL",
+        "SELECT i.kind, i.ref FROM context_item i WHERE i.session_id = :session AND " + _IS_NONE.format("i"),
+    ),
+    (  # 2
+        "{0} stands in the window since view {1}, which is older than this fork, and did not stand there when it began",
+        "SELECT i.ref, i.born_view FROM lineage l JOIN context_item i ON i.session_id = l.session_id "
+        "WHERE l.session_id = :session AND l.ancestor_id = :session AND i.born_view < l.first_view "
+        "AND NOT EXISTS (SELECT 1 FROM lineage a JOIN context_item o ON o.session_id = a.ancestor_id AND o.ref = i.ref "
+        "AND o.pos = i.pos AND o.tokens = i.tokens AND o.born_view = i.born_view "
+        "AND (o.died_view IS NULL OR o.died_view >= l.first_view) "
+        "WHERE a.session_id = :session AND a.idx < l.idx)",
     ),
     (  # 9
         "summary {0} has {1} tokens and its sources {2}: it is not smaller",
-        "SELECT id, tokens, source_tokens FROM summary WHERE session_id = :session AND tokens >= source_tokens",
+        "SELECT id, tokens, source_tokens FROM branch_summary WHERE branch_id = :session AND tokens >= source_tokens",
     ),
     (  # 17
         "turn {0} says that its window has {1} tokens, its kinds sum up to {2}",
-        "SELECT id, window_tokens, system_tokens + summary_tokens + message_tokens + tool_tokens AS held FROM turn "
-        "WHERE session_id = :session AND held <> window_tokens",
+        "SELECT id, window_tokens, system_tokens + summary_tokens + message_tokens + tool_tokens AS held "
+        "FROM branch_turn WHERE branch_id = :session AND held <> window_tokens",
     ),
 )
 
@@ -152,7 +164,7 @@ def file(cx: sqlite3.Connection, _: str) -> Iterator[str]:
 
 
 def billed(cx: sqlite3.Connection, session_id: str) -> tuple[int, int, int]:
-    """Input, output and total tokens of all turns."""
+    """Input, output and total tokens of a session's own turns."""
     row = cx.execute(
         "SELECT coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(total_tokens), 0) "
         "FROM turn WHERE session_id = ?",

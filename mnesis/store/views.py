@@ -47,7 +47,7 @@ def moment_of(cx: sqlite3.Connection, session_id: str, version: int) -> Moment:
     cause, at, turn = cx.execute(
         "SELECT v.cause, v.created_at, "
         "(SELECT max(turn) FROM view WHERE session_id = v.session_id AND version <= v.version) "
-        "FROM view v WHERE v.session_id = ? AND v.version = ?",
+        "FROM branch_view v WHERE v.branch_id = ? AND v.version = ?",
         (session_id, version),
     ).fetchone()
     return Moment(version, cause, turn, moment(at))
@@ -57,7 +57,7 @@ def life_of(cx: sqlite3.Connection, session_id: str, ref: str) -> tuple[int, int
     """The views in which something came into the window and left it; `None` where it never stood there."""
     row = one(
         cx.execute(
-            "SELECT born_view, died_view FROM context_item WHERE ref = ? AND session_id = ? "
+            "SELECT born_view, died_view FROM branch_item WHERE ref = ? AND branch_id = ? "
             "ORDER BY born_view DESC LIMIT 1",
             (ref, session_id),
         )
@@ -71,7 +71,7 @@ def stand_ins_of(cx: sqlite3.Connection, session_id: str, part_ids: Sequence[str
         row
         for id in part_ids
         for row in cx.execute(
-            "SELECT part_id, kind, born_view, tokens FROM tombstone WHERE part_id = ? AND session_id = ?",
+            "SELECT part_id, kind, born_view, tokens FROM branch_tombstone WHERE part_id = ? AND branch_id = ?",
             (id, session_id),
         )
     ]
