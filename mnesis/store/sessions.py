@@ -47,8 +47,10 @@ class Listed:
 def listing(cx: sqlite3.Connection, count: int | None = None, name: str | None = None) -> list[Listed]:
     """The newest sessions first; only those with this id or title, the one with the id first."""
     rows = cx.execute(
-        "SELECT s.id, s.title, s.model, count(t.id), coalesce(sum(t.total_tokens), 0), sum(t.cost), s.created_at "
-        "FROM session s LEFT JOIN turn t ON t.session_id = s.id "
+        "SELECT s.id, s.title, s.model, coalesce(max(t.idx) + 1, l.first_turn), coalesce(sum(t.total_tokens), 0), "
+        "sum(t.cost), s.created_at "
+        "FROM session s JOIN lineage l ON l.session_id = s.id AND l.ancestor_id = s.id "
+        "LEFT JOIN turn t ON t.session_id = s.id "
         "WHERE :name IS NULL OR s.id = :name OR s.title = :name "
         "GROUP BY s.id ORDER BY s.id IS :name DESC, s.created_at DESC, s.id DESC LIMIT :count",
         {"name": name, "count": -1 if count is None else count},

@@ -5,6 +5,9 @@ Each reads the file by itself, read-only and on one snapshot, so it is safe whil
 and their dtypes are always the same, also when there are no rows: nullable integers, floats and booleans, `string`,
 `category`, and times as `datetime64[us, UTC]`. `schema()` lists them; docs/frames.md says what they hold.
 
+Of one session that is a fork, the past that it shares is part of each frame; `session_id` is there the session that had
+it. Of all sessions, each row comes once. What was billed (`sessions`, `usage`) is counted where it was billed.
+
 What narrows a view (`state=`, `role=`, `since=`, …) is asked of the database, which reads no more than that. Where a
 view is too long for memory, `chunks("messages")` reads it in pieces. `sql("select …")` asks anything else,
 `export(folder)` writes files. On `turns()` there is `.mnesis.plot_sawtooth()` and the like.
@@ -303,7 +306,9 @@ def sources(
 
 def _check_turns(path: Path, session: str | None, *turns: int | None) -> None:
     for turn in turns:
-        if turn is not None and not rows(path, "SELECT 1 FROM turn WHERE session_id = ? AND idx = ?", (session, turn)):
+        if turn is not None and not rows(
+            path, "SELECT 1 FROM branch_turn WHERE branch_id = ? AND idx = ?", (session, turn)
+        ):
             raise NotFound("turn", str(turn), f"session {session} does not have it; turns count from 0")
 
 
@@ -372,9 +377,10 @@ def store() -> Path:
 def listing(path: Path, count: int) -> list[tuple[str, str | None, str, int, int, str]]:
     """Of the newest sessions: id, title, model, turns, billed tokens, time of creation (UTC)."""
     query = """
-        SELECT s.id, s.title, s.model, count(t.id), coalesce(sum(t.total_tokens), 0),
+        SELECT s.id, s.title, s.model, coalesce(max(t.idx) + 1, l.first_turn), coalesce(sum(t.total_tokens), 0),
             strftime('%Y-%m-%d %H:%M', s.created_at / 1000000, 'unixepoch')
-        FROM session s LEFT JOIN turn t ON t.session_id = s.id
+        FROM session s JOIN lineage l ON l.session_id = s.id AND l.ancestor_id = s.id
+            LEFT JOIN turn t ON t.session_id = s.id
         GROUP BY s.id ORDER BY s.created_at DESC, s.id DESC LIMIT ?
     """
     return rows(path, query, (count,))
@@ -388,12 +394,12 @@ def names(path: Path, count: int) -> list[tuple[str, str | None]]:
 def ids(path: Path, session_id: str, beginning: str, count: int) -> list[str]:
     """The ids of a session's summaries, messages and parts that begin so, the newest first."""
     query = """
-        SELECT * FROM (SELECT id FROM summary WHERE session_id = :session AND substr(id, 1, :long) = :beginning
-            ORDER BY rowid DESC LIMIT :count)
-        UNION ALL SELECT * FROM (SELECT id FROM message WHERE session_id = :session
+        SELECT * FROM (SELECT id FROM branch_summary WHERE branch_id = :session AND substr(id, 1, :long) = :beginning
+            ORDER BY place DESC LIMIT :count)
+        UNION ALL SELECT * FROM (SELECT id FROM branch_message WHERE branch_id = :session
             AND substr(id, 1, :long) = :beginning ORDER BY seq DESC LIMIT :count)
-        UNION ALL SELECT * FROM (SELECT p.id FROM message m JOIN part p ON p.message_id = m.id
-            WHERE m.session_id = :session AND substr(p.id, 1, :long) = :beginning
+        UNION ALL SELECT * FROM (SELECT p.id FROM branch_message m JOIN part p ON p.message_id = m.id
+            WHERE m.branch_id = :session AND substr(p.id, 1, :long) = :beginning
             ORDER BY m.seq DESC, p.idx DESC LIMIT :count)
     """
     wanted = {"session": session_id, "beginning": beginning, "long": len(beginning), "count": count}

@@ -32,6 +32,8 @@ class TurnRow(NamedTuple):
     error: str | None
     origin: str | None
     preamble: str
+    shared: int
+    """Whether it is another session's, from which this one was forked."""
 
 
 def turns(path: Path, session: str, since: int = 0) -> list[TurnRow]:
@@ -39,8 +41,8 @@ def turns(path: Path, session: str, since: int = 0) -> list[TurnRow]:
     query = """
         SELECT idx, state, view, system_tokens, summary_tokens, message_tokens, tool_tokens, window_tokens, opened_at,
             finished_at, cost, input_tokens, output_tokens, error, origin,
-            coalesce(system_prompt, '') || char(0) || coalesce(tools, '')
-        FROM turn WHERE session_id = ? AND idx >= ? ORDER BY idx
+            coalesce(system_prompt, '') || char(0) || coalesce(tools, ''), session_id <> branch_id
+        FROM branch_turn WHERE branch_id = ? AND idx >= ? ORDER BY segment, idx
     """
     return [TurnRow(*row) for row in rows(path, query, (session, since))]
 
@@ -68,8 +70,8 @@ def said(path: Path, session: str, after: int = -1) -> list[SaidRow]:
             sum(CASE WHEN p.type = 'file_ref' THEN p.tokens ELSE 0 END),
             group_concat(CASE WHEN p.type = 'tool' AND m.role <> 'tool' THEN p.data ->> '$.tool_name' END, ', '),
             m.created_at
-        FROM message m JOIN part p ON p.message_id = m.id
-        WHERE m.session_id = ? AND m.seq > ? AND NOT m.partial GROUP BY m.seq ORDER BY m.seq
+        FROM branch_message m JOIN part p ON p.message_id = m.id
+        WHERE m.branch_id = ? AND m.seq > ? AND NOT m.partial GROUP BY m.seq ORDER BY m.seq
     """
     return [SaidRow(*row) for row in rows(path, query, (session, after))]
 
@@ -100,7 +102,8 @@ def summaries(path: Path, session: str) -> list[SummaryRow]:
             (SELECT coalesce(sum(coalesce(k.value ->> '$.in_sources', 0) - coalesce(k.value ->> '$.kept', 0)), 0)
                 FROM json_each(s.certificate) k),
             (SELECT count(*) FROM summary_source e WHERE e.summary_id = s.id), substr(s.text, 1, {PREVIEW})
-        FROM summary s JOIN context_item c ON c.ref = s.id WHERE s.session_id = ? ORDER BY s.rowid
+        FROM branch_summary s JOIN branch_item c ON c.branch_id = s.branch_id AND c.ref = s.id
+        WHERE s.branch_id = ? ORDER BY s.segment, s.place
     """
     return [SummaryRow(*row) for row in rows(path, query, (session,))]
 
@@ -119,8 +122,8 @@ def events(path: Path, session: str, types: Iterable[str], after: int = -1) -> l
     """The events of these types behind a sequence number."""
     wanted = tuple(types)
     query = f"""
-        SELECT seq, type, turn, created_at, payload FROM event
-        WHERE session_id = ? AND seq > ? AND type IN ({", ".join("?" * len(wanted))}) ORDER BY seq
+        SELECT seq, type, turn, created_at, payload FROM branch_event
+        WHERE branch_id = ? AND seq > ? AND type IN ({", ".join("?" * len(wanted))}) ORDER BY seq
     """
     return [EventRow(*row) for row in rows(path, query, (session, after, *wanted))]
 
@@ -128,8 +131,8 @@ def events(path: Path, session: str, types: Iterable[str], after: int = -1) -> l
 def breaks(path: Path, session: str, after: int = -1) -> list[tuple[int, str]]:
     """The views behind one that changed what had been sent already, and by what: there a prompt cache is of no use."""
     query = """
-        SELECT died_view, 'compaction' FROM context_item WHERE session_id = :session AND died_view > :after
-        UNION SELECT born_view, 'pruning' FROM tombstone WHERE session_id = :session AND kind = 'pruned'
+        SELECT died_view, 'compaction' FROM branch_item WHERE branch_id = :session AND died_view > :after
+        UNION SELECT born_view, 'pruning' FROM branch_tombstone WHERE branch_id = :session AND kind = 'pruned'
             AND born_view > :after
         ORDER BY 1
     """

@@ -10,10 +10,11 @@ def _period(moment: str) -> dict[str, str]:
 SESSIONS = View(
     """
     SELECT s.id AS session_id, s.title, s.model, s.agent, s.system_prompt, s.parent_id, s.forked_from, s.forked_turn,
-        count(t.id) AS turns, coalesce(sum(t.input_tokens), 0) AS input_tokens,
+        coalesce(max(t.idx) + 1, l.first_turn) AS turns, coalesce(sum(t.input_tokens), 0) AS input_tokens,
         coalesce(sum(t.output_tokens), 0) AS output_tokens, sum(t.cost) AS cost,
         s.created_at, max(coalesce(t.finished_at, t.opened_at)) AS last_turn_at
-    FROM session s LEFT JOIN turn t ON t.session_id = s.id {where} GROUP BY s.id
+    FROM session s JOIN lineage l ON l.session_id = s.id AND l.ancestor_id = s.id
+        LEFT JOIN turn t ON t.session_id = s.id {where} GROUP BY s.id
     """,
     ("session_id",),
     {
@@ -43,7 +44,7 @@ TURNS = View(
         t.message_tokens, t.tool_tokens, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens,
         t.total_tokens, t.cost, t.finish_reason, t.error_kind, t.error, t.recorded, t.origin, t.request_hash,
         t.id AS turn_id, t.opened_at, t.finished_at, (t.finished_at - t.opened_at) / 1e6 AS seconds
-    FROM turn t {where}
+    FROM {turn} t {where}
     """,
     ("session_id", "turn"),
     {
@@ -67,7 +68,7 @@ TURNS = View(
         "seconds": FLOAT,
     },
     "t.session_id, t.idx",
-    session="t.session_id",
+    session="t.branch_id",
     filters={"state": "t.state = :state", "model": "t.model = :model", **_period("t.opened_at")},
 )
 
@@ -82,7 +83,7 @@ MESSAGES = View(
     SELECT m.session_id, m.seq, m.turn, m.role, m.tokens,
         {_TEXT_OF_MESSAGE} AS text,
         (SELECT count(*) FROM part p WHERE p.message_id = m.id) AS parts, m.partial, m.id AS message_id, m.created_at
-    FROM message m {{where}}
+    FROM {{message}} m {{where}}
     """,
     ("session_id", "seq"),
     {
@@ -98,7 +99,7 @@ MESSAGES = View(
         "created_at": TIME,
     },
     "m.session_id, m.seq",
-    session="m.session_id",
+    session="m.branch_id",
     filters={"role": "m.role = :role", "turn": "m.turn = :turn", **_period("m.created_at")},
 )
 
@@ -109,7 +110,7 @@ PARTS = View(
         CASE p.type WHEN 'tool' THEN coalesce(p.data ->> '$.status', 'pending') END AS status,
         CASE p.type WHEN 'media' THEN json_remove(p.data, '$.data') ELSE p.data END AS data, p.id AS part_id,
         m.id AS message_id
-    FROM part p JOIN message m ON m.id = p.message_id {where}
+    FROM part p JOIN {message} m ON m.id = p.message_id {where}
     """,
     ("session_id", "seq", "part"),
     {
@@ -129,7 +130,7 @@ PARTS = View(
         "message_id": TEXT,
     },
     "m.session_id, m.seq, p.idx",
-    session="m.session_id",
+    session="m.branch_id",
     filters={"type": "p.type = :type", "role": "m.role = :role", "turn": "m.turn = :turn"},
 )
 
@@ -138,15 +139,15 @@ PARTS = View(
 TOOL_CALLS = View(
     """
     WITH call AS (
-        SELECT m.session_id, m.seq, p.idx, m.turn, p.data ->> '$.tool_name' AS tool_name,
+        SELECT m.{of} AS seen_by, m.session_id, m.seq, p.idx, m.turn, p.data ->> '$.tool_name' AS tool_name,
             p.data ->> '$.tool_call_id' AS tool_call_id, p.data, p.tokens, p.output_tokens, p.id AS part_id,
             m.id AS message_id, m.created_at, lead(m.seq) OVER again AS next_seq
-        FROM part p JOIN message m ON m.id = p.message_id WHERE p.type = 'tool' AND m.role <> 'tool' {within}
-        WINDOW again AS (PARTITION BY m.session_id, p.data ->> '$.tool_call_id' ORDER BY m.seq, p.idx)
+        FROM part p JOIN {message} m ON m.id = p.message_id WHERE p.type = 'tool' AND m.role <> 'tool' {within}
+        WINDOW again AS (PARTITION BY m.{of}, p.data ->> '$.tool_call_id' ORDER BY m.seq, p.idx)
     ), answer AS (
         SELECT c.part_id AS call_id, (
-            SELECT p.id FROM message m JOIN part p ON p.message_id = m.id
-            WHERE m.session_id = c.session_id AND m.role = 'tool' AND m.seq > c.seq
+            SELECT p.id FROM {message} m JOIN part p ON p.message_id = m.id
+            WHERE m.{of} = c.seen_by AND m.role = 'tool' AND m.seq > c.seq
                 AND (c.next_seq IS NULL OR m.seq < c.next_seq) AND p.data ->> '$.tool_call_id' = c.tool_call_id
             ORDER BY m.seq, p.idx LIMIT 1
         ) AS part_id
@@ -188,7 +189,7 @@ TOOL_CALLS = View(
         "answered_at": TIME,
     },
     "t.session_id, t.seq, t.idx",
-    session="t.session_id",
+    session="t.seen_by",
     filters={
         "tool": "t.tool_name = :tool",
         "status": "coalesce(t.result ->> '$.status', t.data ->> '$.status', 'pending') = :status",
@@ -198,7 +199,8 @@ TOOL_CALLS = View(
 
 EVENTS = View(
     """
-    SELECT e.session_id, e.seq, e.type AS event, e.turn, e.payload, e.id AS event_id, e.created_at FROM event e {where}
+    SELECT e.session_id, e.seq, e.type AS event, e.turn, e.payload, e.id AS event_id, e.created_at
+    FROM {event} e {where}
     """,
     ("session_id", "seq"),
     {
@@ -211,7 +213,7 @@ EVENTS = View(
         "created_at": TIME,
     },
     "e.session_id, e.seq",
-    session="e.session_id",
+    session="e.branch_id",
     filters={"event": "e.type = :event", "turn": "e.turn = :turn", **_period("e.created_at")},
 )
 
@@ -226,7 +228,7 @@ FILES = View(
         nullif(coalesce(p.data ->> '$.summary', p.data ->> '$.alt'), '') AS description,
         p.data ->> '$.width' AS width, p.data ->> '$.height' AS height, p.id AS part_id, m.id AS message_id,
         m.created_at
-    FROM message m JOIN part p ON p.message_id = m.id AND p.type IN ('file_ref', 'media') {where}
+    FROM {message} m JOIN part p ON p.message_id = m.id AND p.type IN ('file_ref', 'media') {where}
     """,
     ("session_id", "seq", "part"),
     {
@@ -251,7 +253,7 @@ FILES = View(
         "created_at": TIME,
     },
     "m.session_id, m.seq, p.idx",
-    session="m.session_id",
+    session="m.branch_id",
     filters={"type": "p.type = :type", "media_type": "p.data ->> '$.media_type' = :media_type"},
 )
 

@@ -7,9 +7,9 @@ SUMMARIES = View(
     """
     SELECT s.session_id, s.id AS summary_id, s.kind, s.depth, s.level, s.model, s.first_turn, s.last_turn,
         s.message_count AS messages, s.source_tokens, s.tokens, 1.0 - 1.0 * s.tokens / max(s.source_tokens, 1) AS saved,
-        c.died_view IS NULL AND c.born_view IS NOT NULL AS in_window, s.text, s.certificate, s.prompt_hash,
+        c.died_view IS NULL AS in_window, s.text, s.certificate, s.prompt_hash,
         c.born_view, c.died_view, s.created_at
-    FROM summary s LEFT JOIN context_item c ON c.ref = s.id {where}
+    FROM {summary} s JOIN {item} c ON c.ref = s.id AND c.{of} = s.{of} {where}
     """,
     ("session_id", "summary_id"),
     {
@@ -33,8 +33,8 @@ SUMMARIES = View(
         "died_view": INT,
         "created_at": TIME,
     },
-    "s.rowid",
-    session="s.session_id",
+    "{made}",
+    session="s.branch_id",
     filters={"kind": "s.kind = :kind", "depth": "s.depth = :depth"},
 )
 
@@ -43,7 +43,7 @@ SOURCES = View(
     SELECT e.summary_id, e.idx AS source, s.session_id, e.kind, e.ref AS source_id, e.fidelity,
         coalesce(m.role, 'summary') AS role, coalesce(m.turn, b.last_turn) AS turn,
         coalesce(m.tokens, b.tokens) AS tokens
-    FROM summary_source e JOIN summary s ON s.id = e.summary_id
+    FROM summary_source e JOIN {summary} s ON s.id = e.summary_id
     LEFT JOIN message m ON e.kind = 'message' AND m.id = e.ref
     LEFT JOIN summary b ON e.kind = 'summary' AND b.id = e.ref {where}
     """,
@@ -59,8 +59,8 @@ SOURCES = View(
         "turn": INT,
         "tokens": INT,
     },
-    "s.rowid, e.idx",
-    session="s.session_id",
+    "{made}, e.idx",
+    session="s.branch_id",
     filters={"kind": "e.kind = :kind", "fidelity": "e.fidelity = :fidelity"},
 )
 
@@ -90,32 +90,34 @@ CONTEXT = View(
 CONTEXT_CHANGES = View(
     """
     WITH moment AS (
-        SELECT session_id, version, cause, created_at,
-            max(turn) OVER (PARTITION BY session_id ORDER BY version) AS turn
-        FROM view
+        SELECT {of} AS seen_by, session_id, version, cause, created_at,
+            max(turn) OVER (PARTITION BY {of} ORDER BY version) AS turn
+        FROM {view}
     ), step AS (
-        SELECT session_id, born_view AS view, pos, 'came' AS change, kind, ref AS id, ref, tokens, NULL AS into_id
-        FROM context_item
+        SELECT c.{of} AS seen_by, c.born_view AS view, c.pos, 'came' AS change, c.kind, c.ref AS id, c.ref, c.tokens,
+            NULL AS into_id
+        FROM {item} c WHERE {came c}
         UNION ALL
-        SELECT c.session_id, c.died_view, c.pos, 'went', c.kind, c.ref, c.ref, -c.tokens - coalesce((
+        SELECT c.{of}, c.died_view, c.pos, 'went', c.kind, c.ref, c.ref, -c.tokens - coalesce((
                 SELECT sum(d.tokens - CASE p.type WHEN 'tool' THEN p.output_tokens ELSE p.tokens END)
-                FROM part p JOIN tombstone d ON d.part_id = p.id AND d.kind = 'pruned' AND d.born_view < c.died_view
-                WHERE p.message_id = c.ref
+                FROM part p JOIN {tombstone} d ON d.part_id = p.id AND d.kind = 'pruned' AND d.born_view < c.died_view
+                WHERE p.message_id = c.ref AND d.{of} = c.{of}
             ), 0), (
-                SELECT s.ref FROM summary_source e JOIN context_item s ON s.ref = e.summary_id
-                WHERE e.ref = c.ref AND s.session_id = c.session_id AND s.born_view = c.died_view
+                SELECT s.ref FROM summary_source e JOIN {item} s ON s.ref = e.summary_id
+                WHERE e.ref = c.ref AND s.{of} = c.{of} AND s.born_view = c.died_view
             )
-        FROM context_item c WHERE c.died_view IS NOT NULL
+        FROM {item} c WHERE c.died_view IS NOT NULL
         UNION ALL
-        SELECT d.session_id, d.born_view, c.pos, 'pruned', p.type, p.id,
+        SELECT d.{of}, d.born_view, c.pos, 'pruned', p.type, p.id,
             c.ref, d.tokens - CASE p.type WHEN 'tool' THEN p.output_tokens ELSE p.tokens END, NULL
-        FROM tombstone d JOIN part p ON p.id = d.part_id JOIN context_item c ON c.ref = p.message_id
-        WHERE d.kind = 'pruned'
+        FROM {tombstone} d JOIN part p ON p.id = d.part_id
+            JOIN {item} c ON c.ref = p.message_id AND c.{of} = d.{of}
+        WHERE d.kind = 'pruned' AND {came d}
     )
-    SELECT x.session_id, x.view, x.id, v.turn, x.change, x.kind, coalesce(m.role, 'summary') AS role,
+    SELECT v.session_id, x.view, x.id, v.turn, x.change, x.kind, coalesce(m.role, 'summary') AS role,
         coalesce(m.turn, s.first_turn) AS first_turn, coalesce(m.turn, s.last_turn) AS last_turn, x.tokens, v.cause,
         x.into_id AS into_summary, v.created_at
-    FROM step x JOIN moment v ON v.session_id = x.session_id AND v.version = x.view
+    FROM step x JOIN moment v ON v.seen_by = x.seen_by AND v.version = x.view
         LEFT JOIN message m ON m.id = x.ref LEFT JOIN summary s ON s.id = x.ref {where}
     """,
     ("session_id", "view", "id"),
@@ -134,11 +136,11 @@ CONTEXT_CHANGES = View(
         "into_summary": TEXT,
         "created_at": TIME,
     },
-    "x.session_id, x.view, x.change DESC, x.pos, x.id",
-    session="x.session_id",
+    "v.session_id, x.view, x.change DESC, x.pos, x.id",
+    session="x.seen_by",
     filters={
-        "first": "x.view > (SELECT t.view FROM turn t WHERE t.session_id = x.session_id AND t.idx = :first)",
-        "last": "x.view <= (SELECT t.view FROM turn t WHERE t.session_id = x.session_id AND t.idx = :last)",
+        "first": "x.view > (SELECT t.view FROM {turn} t WHERE t.{of} = x.seen_by AND t.idx = :first)",
+        "last": "x.view <= (SELECT t.view FROM {turn} t WHERE t.{of} = x.seen_by AND t.idx = :last)",
         "change": "x.change = :change",
         "cause": "v.cause = :cause",
     },

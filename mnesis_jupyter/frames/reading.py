@@ -28,7 +28,9 @@ TIME = "datetime64[us, UTC]"
 class View:
     """A query with a place for its conditions, its key, and its columns with their dtypes.
 
-    `session` is the SQL of the session's id, `filters` the condition for each argument that narrows the view.
+    `session` is the SQL of the session's id, `filters` the condition for each argument that narrows the view. Tables in
+    braces, as `{turn}`, are all of the store, each row once; of one session they are as that session sees them, with
+    the past that it shares with the one it was forked from. `{of}` is then the column of the session that sees the row.
     """
 
     query: str
@@ -50,8 +52,26 @@ class View:
             conditions.insert(0, f"{self.session} = :session")
             values["session"] = session
         query = self.query.replace("{where}", f"WHERE {' AND '.join(conditions)}" if conditions else "")
-        query = query.replace("{within}", "AND m.session_id = :session" if session is not None else "")
-        return f"{query} ORDER BY {self.order}", values
+        query = f"{query} ORDER BY {self.order}"
+        for mark, whole, seen in _TABLES:
+            query = query.replace(mark, whole if session is None else seen)
+        return query, values
+
+
+# What stands in the window of a fork from its beginning came into it before, in the session that it was forked from.
+_CAME = (
+    "{0}.born_view >= (SELECT first_view FROM lineage WHERE session_id = {0}.session_id AND ancestor_id = session_id)"
+)
+
+_TABLES = (
+    *((f"{{{name}}}", name, f"branch_{name}") for name in ("turn", "message", "event", "view", "summary", "tombstone")),
+    ("{item}", "context_item", "branch_item"),
+    ("{of}", "session_id", "branch_id"),
+    ("{made}", "s.rowid", "s.place"),
+    ("{within}", "", "AND m.branch_id = :session"),
+    ("{came c}", _CAME.format("c"), "TRUE"),
+    ("{came d}", _CAME.format("d"), "TRUE"),
+)
 
 
 def _sql_value(name: str, value: Any) -> Any:

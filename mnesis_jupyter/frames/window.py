@@ -5,15 +5,17 @@
 # an image. The current window is that of the newest view.
 WINDOW_ITEMS = """
     WITH target AS (
-        SELECT s.id AS session_id, coalesce(t.system_prompt, s.system_prompt) AS system_prompt,
-            coalesce(t.system_tokens, s.system_tokens) - coalesce(o.tokens, 0) AS system_tokens,
+        SELECT h.id AS session_id, coalesce(t.system_prompt, h.system_prompt) AS system_prompt,
+            coalesce(t.system_tokens, h.system_tokens) - coalesce(o.tokens, 0) AS system_tokens,
             o.specs, o.tokens AS tools_tokens,
             coalesce(t.view, (SELECT max(version) FROM view v WHERE v.session_id = s.id), -1) AS view
-        FROM session s LEFT JOIN turn t ON t.session_id = s.id AND t.idx = :turn
+        FROM session s
+            LEFT JOIN turn t ON t.id = (SELECT id FROM branch_turn WHERE branch_id = :session AND idx = :turn)
+            JOIN session h ON h.id = coalesce(t.session_id, s.id)
             LEFT JOIN tool_set o ON o.hash = t.tools
         WHERE s.id = :session
     ), alive AS (
-        SELECT c.pos, c.kind, c.ref, c.tokens, c.born_view, target.view
+        SELECT c.session_id, c.pos, c.kind, c.ref, c.tokens, c.born_view, target.view
         FROM target JOIN context_item c ON c.session_id = target.session_id
             AND c.pos > :after
             AND c.born_view <= target.view AND (c.died_view IS NULL OR c.died_view > target.view)
@@ -23,8 +25,9 @@ WINDOW_ITEMS = """
             sum(p.type = 'text') OVER (PARTITION BY m.id ORDER BY p.idx) AS texts,
             sum(p.type = 'text' AND p.text <> '') OVER (PARTITION BY m.id ORDER BY p.idx) AS spoken
         FROM alive a JOIN message m ON a.kind = 'message' AND m.id = a.ref JOIN part p ON p.message_id = m.id
-        LEFT JOIN tombstone d ON d.part_id = p.id AND d.born_view =
-            (SELECT max(born_view) FROM tombstone WHERE part_id = p.id AND born_view <= a.view)
+        LEFT JOIN tombstone d ON d.session_id = a.session_id AND d.part_id = p.id AND d.born_view = (
+            SELECT max(born_view) FROM tombstone
+            WHERE session_id = a.session_id AND part_id = p.id AND born_view <= a.view)
     ), item AS (
         SELECT -2 AS pos, 0 AS texts, 0 AS result, 0 AS idx, 'system' AS kind, 'system' AS id, NULL AS turn,
             system_tokens AS tokens, system_prompt AS text, NULL AS stand_in, NULL AS born_view, NULL AS first_turn,

@@ -95,8 +95,8 @@ class Log:
 
     @property
     def cost(self) -> float | None:
-        """US dollars, as far as they are known."""
-        known = [turn.cost for turn in self.turns if turn.cost is not None]
+        """US dollars, as far as they are known; of a fork those of its own turns."""
+        known = [turn.cost for turn in self.turns if turn.cost is not None and not turn.shared]
         return sum(known) if known else None
 
     def pace(self) -> float:
