@@ -35,6 +35,7 @@ from mnesis.models.message import (
 )
 from mnesis.models.recall import Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
 from mnesis.models.summary import Summary
+from mnesis.progress import track
 from mnesis.recall import Recall
 from mnesis.room import Room
 from mnesis.store import Database
@@ -233,10 +234,12 @@ class MnesisSession:
             clock=clock,
         )
         try:
-            for turn in transcript.turns:
-                asked = Said("user", turn.user, turn.created_at) if turn.user else None
-                answered = tuple(Said(each.role, each.parts, each.created_at) for each in turn.messages)
-                await session._turns.record(Recorded(asked, answered, key=turn.key))  # noqa: SLF001  # it is ours
+            with track("importing", len(transcript.turns), "turns") as progress:
+                for turn in transcript.turns:
+                    asked = Said("user", turn.user, turn.created_at) if turn.user else None
+                    answered = tuple(Said(each.role, each.parts, each.created_at) for each in turn.messages)
+                    await session._turns.record(Recorded(asked, answered, key=turn.key))  # noqa: SLF001  # it is ours
+                    progress.advance()
         except BaseException:
             await session.close()
             raise

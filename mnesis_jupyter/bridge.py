@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from mnesis.errors import MnesisError
+from mnesis.progress import watched
+from mnesis_jupyter.progress import Board
 
 _POLL = 0.1
 """Seconds between two looks at the queue: where a wait cannot be interrupted, an interrupt is seen that late."""
@@ -92,7 +94,8 @@ class Stream[T](Iterator[T]):
         self._ended = False
         self.idle: Callable[[], None] = lambda: None
         """Called on the thread that waits, each tenth of a second, while nothing comes."""
-        loop.call_soon_threadsafe(self._start)
+        self._board = Board()
+        loop.call_soon_threadsafe(self._start, context=watched(self._board))
 
     def __next__(self) -> T:
         while not self._ended:
@@ -100,7 +103,9 @@ class Stream[T](Iterator[T]):
                 event = self._events.get(timeout=_POLL)
             except queue.Empty:
                 self.idle()
+                self._board.draw()
                 continue
+            self._board.draw()
             if not isinstance(event, asyncio.Task):
                 return event
             self._ended = True
@@ -126,6 +131,7 @@ class Stream[T](Iterator[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cancel()
+        self._board.close()
 
     def _start(self) -> None:
         self._task = self._loop.create_task(self._pump())

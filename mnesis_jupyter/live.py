@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from IPython.core.displaypub import DisplayPublisher
-from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle
 
 from mnesis import ReasoningPart, ToolPart, ToolStatus, TurnResult
@@ -15,6 +13,7 @@ from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.formats import Format, shown_as, shown_so_far
 from mnesis_jupyter.html import Html
 from mnesis_jupyter.output import Output, joined, show
+from mnesis_jupyter.progress import can_replace
 from mnesis_jupyter.views import Call, Step, notice_html, notice_text, reply_block, reply_text, steps_html, steps_text
 
 _FRAMES_PER_SECOND = 15
@@ -31,7 +30,7 @@ class LiveReply:
         self._handle: DisplayHandle | None = None
         self._next = 0.0
         self._stale = False
-        self._live = CURRENT.settings.stream and _can_replace()
+        self._live = CURRENT.settings.stream and can_replace()
         if self._live:
             self._draw()
 
@@ -162,9 +161,3 @@ class _Round:
 def _ended(step: Step) -> Step:
     """A step of a turn that is over: a call without a result will have none."""
     return replace(step, stopped=not step.part.finished) if isinstance(step, Call) else step
-
-
-def _can_replace() -> bool:
-    """Whether an output can be replaced in place. The terminal's IPython prints each version below the last."""
-    shell = get_ipython()
-    return shell is not None and type(shell.display_pub) is not DisplayPublisher

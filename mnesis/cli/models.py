@@ -6,6 +6,7 @@ import click
 
 from mnesis import local
 from mnesis.errors import BadRequest
+from mnesis.progress import shown, track
 
 
 @click.group()
@@ -32,8 +33,8 @@ def get(name: str) -> None:
     if name in local.OFFERS and local.is_here(name):
         click.echo(f"{name} is here already: {local.find(f'local/{name}')}")
     else:
-        with click.progressbar(length=100, label=f"bringing {name}") as bar:
-            path = local.get(name, lambda done, total: bar.update(100 * done // total - bar.pos))
+        with shown(), track(f"bringing {name}", unit="B") as progress:
+            path = local.get(name, progress.reach)
         click.echo(f"{name} is here: {path}")
     click.echo(f'use it as model="local/{name}"; it needs the extra: pip install "mnesis[local]"')
 

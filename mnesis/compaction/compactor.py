@@ -33,6 +33,7 @@ from mnesis.models.config import CompactionConfig
 from mnesis.models.context import Budget
 from mnesis.models.message import CompactionResult
 from mnesis.models.summary import Fidelity, SummarySource
+from mnesis.progress import Track, track
 from mnesis.rendering import summary_block
 from mnesis.store.messages import Tombstone
 from mnesis.store.summaries import NewSummary
@@ -124,11 +125,14 @@ class Compactor:
         )
         await self._record.post(MnesisEvent.COMPACTION_TRIGGERED, triggered, turn)
         tally = _Tally()
-        await self._prune(tally, live, target)
         breaker = await self._breaker()
-        error = await self._summarise(
-            tally, reason, before, target, budget, without_model=breaker.is_open(self._record.now())
-        )
+        # By hand, how much can go is not known before.
+        with track("compacting", None if reason == "manual" else max(0, before - target), "tokens") as progress:
+            await self._prune(tally, live, target)
+            progress.reach(tally.saved)
+            error = await self._summarise(
+                tally, reason, before, target, budget, progress, without_model=breaker.is_open(self._record.now())
+            )
         result = CompactionResult(
             level_used=tally.level,
             compacted_message_count=tally.messages,
@@ -148,7 +152,15 @@ class Compactor:
         return result
 
     async def _summarise(
-        self, tally: _Tally, reason: Reason, before: int, target: int, budget: Budget, *, without_model: bool
+        self,
+        tally: _Tally,
+        reason: Reason,
+        before: int,
+        target: int,
+        budget: Budget,
+        progress: Track,
+        *,
+        without_model: bool,
     ) -> LLMError | None:
         """Step by step to the target. Returns the provider's error, where there was one.
 
@@ -178,6 +190,7 @@ class Compactor:
             summary = self._summary(step, draft)
             if await self._record.swap(step.entries, summary):
                 tally.add(summary, sum(entry.tokens for entry in step.entries) - summary.tokens)
+                progress.reach(tally.saved)
 
     def _plan(self, live: LiveWindow, size: int, target: int, *, fit: bool = True) -> Step | None:
         room = self._summarizer.room

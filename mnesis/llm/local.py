@@ -6,6 +6,7 @@ A reply runs in a thread of its own, for which the engine lets go of the GIL. On
 
 import asyncio
 import atexit
+import contextvars
 import importlib.util
 import json
 import re
@@ -21,6 +22,7 @@ from mnesis.llm.base import Chunk, Finish, ModelLimits, ReasoningChunk, Request,
 from mnesis.llm.reply import well_formed
 from mnesis.local import Header, find, read_header
 from mnesis.models.message import TokenUsage
+from mnesis.progress import track
 
 __all__ = ["LocalProvider"]
 
@@ -77,7 +79,8 @@ class LocalProvider:
             )
         reply = _Reply(request, self._settings(request, limits))
         engine = self._engine(header, limits.context)
-        threading.Thread(target=engine.answer, args=(reply,), name="mnesis-local").start()
+        run = contextvars.copy_context().run  # so that whoever watches for progress sees the model being loaded
+        threading.Thread(target=run, args=(engine.answer, reply), name="mnesis-local").start()
         try:
             async for chunk in reply.chunks():
                 yield chunk
@@ -215,9 +218,9 @@ def _control_tokens(header: Header) -> re.Pattern[str]:
 
 def _read_through(path: Path, stop: Callable[[], bool]) -> None:
     buffer = bytearray(1 << 22)
-    with path.open("rb", buffering=0) as file:
-        while file.readinto(buffer) and not stop():
-            pass
+    with path.open("rb", buffering=0) as file, track(f"loading {path.stem}", path.stat().st_size, "B") as progress:
+        while (count := file.readinto(buffer)) and not stop():
+            progress.advance(count)
 
 
 # -- between the threads -----------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """The views as files, for other programs."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mnesis import InputError, NotFound
 from mnesis.errors import describe_value
+from mnesis.progress import track
 from mnesis_jupyter.frames.reading import (
     BOOL,
     CATEGORY,
@@ -20,8 +21,10 @@ from mnesis_jupyter.frames.reading import (
     snapshot,
 )
 from mnesis_jupyter.frames.tables import TABLES
+from mnesis_jupyter.progress import shown
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 _CHUNK = 50_000
@@ -56,7 +59,7 @@ def export(
     folder = Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with snapshot(path) as connection:
+        with snapshot(path) as connection, shown():
             return [_replace(folder / f"{name}.{format}", write, name, connection, id) for name in names]
     except OSError as error:
         raise InputError(f"folder={str(folder)!r} cannot be written to: {error.strerror or error}") from error
@@ -73,9 +76,16 @@ def _replace(target: Path, write: Any, table: str, connection: sqlite3.Connectio
     return target
 
 
+def _chunks(table: str, connection: sqlite3.Connection, session: str | None) -> "Iterator[pd.DataFrame]":
+    with track(f"exporting {table}", unit="rows") as progress:
+        for chunk in read_chunks(TABLES[table], connection, session, {}, _CHUNK):
+            yield chunk
+            progress.advance(len(chunk))
+
+
 def _write_csv(target: Path, table: str, connection: sqlite3.Connection, session: str | None) -> None:
     with target.open("w", encoding="utf-8", newline="") as file:
-        for number, chunk in enumerate(read_chunks(TABLES[table], connection, session, {}, _CHUNK)):
+        for number, chunk in enumerate(_chunks(table, connection, session)):
             chunk.to_csv(file, header=number == 0)
 
 
@@ -89,7 +99,7 @@ def _parquet() -> Any:
     def write(target: Path, table: str, connection: sqlite3.Connection, session: str | None) -> None:
         schema = _schema(table, pa)
         with pq.ParquetWriter(target, schema) as writer:
-            for chunk in read_chunks(TABLES[table], connection, session, {}, _CHUNK):
+            for chunk in _chunks(table, connection, session):
                 writer.write_table(pa.Table.from_pandas(chunk.reset_index(), schema=schema, preserve_index=False))
 
     return write
