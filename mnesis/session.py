@@ -575,14 +575,17 @@ class MnesisSession:
         """The log without summaries and without partial replies: what was said."""
         return [message for message in await self.messages() if not (message.partial or message.is_summary)]
 
-    async def context(self, turn: int | None = None) -> ContextWindow:
+    async def context(self, turn: int | None = None, *, compact: bool = True) -> ContextWindow:
         """The window as it would be sent now; or, rebuilt, as a past turn (0-based) sent it, in its last request.
 
-        Where the next request needs a compaction first, it is made here, and waited for.
+        Where the next request needs a compaction first, it is made here, and waited for. With `compact=False` nothing
+        is made or stored: the window is shown as it stands, which may then be larger than its budget.
 
         Raises `NotFound` for a turn that is not there, `ContextOverflow` where the window does not fit.
         """
         self._check_open()
+        if turn is None and not compact:
+            return await self._ledger.next_window(self._room.budget())
         if turn is None:
             await self._room.make(self._ledger.preamble())
             return await self._ledger.window(self._room.budget())
@@ -653,23 +656,27 @@ class MnesisSession:
         self._check_open()
         return await self._recall.describe(id)
 
-    async def expand(self, id: str, *, max_tokens: int = 2000, cursor: str | None = None) -> Expansion:
-        """The originals behind a summary, a message, a part or a turn, page by page, each labelled with its id.
+    async def expand(self, summary_id: str, *, max_tokens: int = 2000, cursor: str | None = None) -> Expansion:
+        """The originals behind a summary, page by page, each labelled with its id. Ids of a message, a part or a turn
+        work as well.
 
         A page never has more than `max_tokens` (at least 128) by the session's counter; all pages together hold every
         original whole. Of a condensed summary these are summaries, to be expanded by their own ids.
         Raises `InputError`, `NotFound`.
         """
         self._check_open()
-        return await self._recall.expand(id, max_tokens=max_tokens, cursor=cursor)
+        return await self._recall.expand(summary_id, max_tokens=max_tokens, cursor=cursor)
 
     async def why(self, id: str) -> Lineage:
         """Where a message, a part or a summary is now, and how it came there."""
         self._check_open()
         return await self._recall.why(id)
 
-    async def diff(self, a: int, b: int) -> WindowDiff:
-        """What changed from the window of turn `a` to that of turn `b`, with the cause for each item."""
+    async def diff(self, a: int, b: int | None = None) -> WindowDiff:
+        """What changed from the window of turn `a` to that of turn `b`, with the cause for each item.
+
+        Without `b` it is the next window, as `context(compact=False)` shows it: nothing is compacted for it.
+        """
         self._check_open()
         return await self._recall.diff(a, b)
 

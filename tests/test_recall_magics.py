@@ -115,6 +115,7 @@ def test_summaries_shows_each_with_its_originals(tour):
 
 def test_diff_says_what_was_summarised_into_which(tour):
     tour("%%mnesis\nGo on.")
+    assert "Window of turn 2 → the next window" in tour("%mnesis diff 2").text
     ran = tour("%mnesis diff 2 5")
     assert f"summarised into {ids('summary')}" in ran.text
     assert "+ added" in look(ran.html).text
@@ -218,7 +219,7 @@ UNKNOWN = "sum_01ARZ3NDEKTSV4RRFFQ69G5FAV"
         ("grep --regex '('", InputError, "("),
         ("grep x -n 0", InputError, "1 or more"),
         ("grep x --role nobody", InputError, "nobody"),
-        ("diff 0", InputError, "required: B"),
+        ("diff", InputError, "required: A"),
         ("diff 0 99", NotFound, "99"),
         ("diff a b", InputError, "invalid int value"),
         ("summaries nobody", NotFound, "nobody"),

@@ -6,9 +6,9 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_windows import chatter, settled, small
+from small_windows import SMALL, chatter, settled, small
 
-from mnesis import InputError, MnesisSession, NotFound, Unavailable
+from mnesis import CompactionConfig, InputError, MnesisConfig, MnesisSession, NotFound, Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
 
 
@@ -88,6 +88,36 @@ async def test_a_diff_says_what_was_added_and_what_was_summarised_into_which():
         assert [each.change for each in back.changes if each.id == first.id] == ["restored"]
 
 
+async def test_without_a_second_turn_a_diff_goes_to_the_next_window():
+    async with small() as session:
+        await chatter(session, 12)
+        diff = await session.diff(3)
+        last, following = await session.diff(3, 11), await session.context(compact=False)
+        assert (diff.a, diff.b, diff.tokens_after) == (3, None, following.size)
+        assert str(diff).startswith("window of turn 3 -> next window: ")
+        came = {change.id for change in diff.changes} - {change.id for change in last.changes}
+        reply = (await session.messages())[-1]
+        assert reply.id in came  # said in answer to the window of turn 11
+
+
+async def test_the_next_window_is_shown_without_a_compaction_also_where_it_does_not_fit(tmp_path):
+    config = MnesisConfig(compaction=CompactionConfig(auto=False), model_overrides=SMALL.model_overrides)
+    path = tmp_path / "s.db"
+    async with MnesisSession.open(model="offline/quote", db_path=path, config=config) as session:
+        for turn in range(30):
+            await session.record(f"Number {turn}. " + "It is said again. " * 60, "Noted.")
+    async with await MnesisSession.load(session.id, config=SMALL, db_path=path) as again:
+        events = len(await again.events())
+        window = await again.context(compact=False)
+        assert window.size > window.budget
+        assert (await again.diff(0)).tokens_after == window.size
+        assert len(await again.events()) == events
+        assert await again.summaries() == []
+        now = await again.context()  # this one may be sent
+        assert now.size <= now.budget
+        assert await again.context(compact=False) == now
+
+
 async def test_a_window_does_not_differ_from_itself():
     async with small() as session:
         await chatter(session, 10)
@@ -116,10 +146,11 @@ async def test_what_is_no_turn_is_refused(turn):
     async with small() as session:
         await chatter(session, 3)
         with pytest.raises(InputError, match="turn="):
-            await session.diff(0, turn)
-        if turn is not None:
-            with pytest.raises(InputError, match="turn="):
-                await session.context(turn)
+            await session.diff(turn, 0)
+        if turn is not None:  # there it is the next window
+            for ask in (session.context(turn), session.diff(0, turn)):
+                with pytest.raises(InputError, match="turn="):
+                    await ask
 
 
 # -- why ---------------------------------------------------------------------------------------------------------

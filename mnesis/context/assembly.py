@@ -264,16 +264,18 @@ def tools_item(specs: str, tokens: int) -> ContextItem | None:
     return ContextItem(kind="tools", id=TOOLS_ID, turn=None, tokens=tokens, text=specs, role="tools") if specs else None
 
 
-def assemble(preamble: Preamble, entries: Iterable[Entry], budget: Budget, *, turn: int | None = None) -> ContextWindow:
+def assemble(
+    preamble: Preamble, entries: Iterable[Entry], budget: Budget, *, turn: int | None = None, to_send: bool = True
+) -> ContextWindow:
     """The window of these entries. Raises `ContextOverflow` where it would not fit; nothing is ever left out.
 
-    The window of a past `turn` is rebuilt as it was, whatever fits now.
+    The window of a past `turn` is rebuilt as it was, whatever fits now; so is one that is not `to_send`.
     """
     items = list(preamble)
     for entry in entries:
         items.extend(entry.items)
     size = sum(item.tokens for item in items)
-    if turn is None and size > budget.usable:
+    if turn is None and to_send and size > budget.usable:
         raise _overflow(items, size, budget)
     return ContextWindow(
         items=tuple(items),

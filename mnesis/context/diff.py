@@ -14,9 +14,10 @@ def diff(before: ContextWindow, after: ContextWindow, covers_before: Covers, cov
     old, new = ({_key(item): item for item in window.items} for window in (before, after))
     changes = [_left(item, new.get(_key(item)), covers_after) for item in before.items]
     changes += _came(old, after, covers_before)
+    assert before.turn is not None, "it is the window of a turn"
     return WindowDiff(
-        a=before.turn if before.turn is not None else -1,
-        b=after.turn if after.turn is not None else -1,
+        a=before.turn,
+        b=after.turn,
         tokens_before=before.size,
         tokens_after=after.size,
         changes=tuple(changes),

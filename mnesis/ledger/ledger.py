@@ -383,6 +383,11 @@ class Ledger:
         asked = [drafted(-1, len(self.accounts.rows), user)] if user else []
         return assemble(live.preamble if preamble is None else preamble, [*live.entries, *asked], budget)
 
+    async def next_window(self, budget: Budget) -> ContextWindow:
+        """The window as it stands, also where it does not fit."""
+        live = await self.live()
+        return assemble(live.preamble, live.entries, budget, to_send=False)
+
     async def past_window(self, turn: int, budget: Budget) -> ContextWindow:
         """The window of a past turn, as it was sent. Raises `InputError`, `NotFound`."""
         if not isinstance(turn, int) or isinstance(turn, bool):

@@ -191,16 +191,20 @@ class Change(Value):
 
 
 class WindowDiff(Value):
-    """What changed from the window of turn `a` to that of turn `b`, item by item, those of the first window first."""
+    """What changed from the window of turn `a` to that of turn `b`, item by item, those of the first window first.
+
+    `b` is `None` where it is the next window.
+    """
 
     a: int
-    b: int
+    b: int | None
     tokens_before: int
     tokens_after: int
     changes: tuple[Change, ...]
 
     def __str__(self) -> str:
-        head = f"window of turn {self.a} -> turn {self.b}: {self.tokens_before:,} -> {self.tokens_after:,} tokens"
+        then = "next window" if self.b is None else f"turn {self.b}"
+        head = f"window of turn {self.a} -> {then}: {self.tokens_before:,} -> {self.tokens_after:,} tokens"
         same = sum(change.change == "unchanged" for change in self.changes)
         shown = [str(change) for change in self.changes if change.change != "unchanged"]
         return "\n".join([head, f"  {same} items unchanged", *shown])

@@ -54,17 +54,19 @@ class Recall:
         window = (await self._record.live()).size
         return await self._db.read(lambda cx: describe(cx, self._record, id, self._budget(), window))
 
-    async def expand(self, id: str, *, max_tokens: int = 2000, cursor: str | None = None) -> Expansion:
+    async def expand(self, summary_id: str, *, max_tokens: int = 2000, cursor: str | None = None) -> Expansion:
         """The originals behind an id."""
-        return await expand(self._db, self._record, id, max_tokens=max_tokens, cursor=cursor)
+        return await expand(self._db, self._record, summary_id, max_tokens=max_tokens, cursor=cursor)
 
     async def why(self, id: str) -> Lineage:
         """Where an item is, and how it came there."""
         return await self._db.read(lambda cx: why(cx, self._record.row.id, id))
 
-    async def diff(self, a: int, b: int) -> WindowDiff:
+    async def diff(self, a: int, b: int | None = None) -> WindowDiff:
         """What changed between the windows of two turns."""
-        before, after = await self._window(a), await self._window(b)
+        budget = self._budget()
+        before = await self._record.past_window(a, budget)
+        after = await (self._record.next_window(budget) if b is None else self._record.past_window(b, budget))
         covers = partial(_covers, session_id=self._record.row.id)
         return diff(
             before,
@@ -76,9 +78,6 @@ class Recall:
     async def verify(self, *, deep: bool, turn_running: bool) -> VerifyReport:
         """The invariants, checked on what is stored."""
         return await verify(self._db, self._record, self._budget, deep=deep, turn_running=turn_running)
-
-    async def _window(self, turn: int) -> ContextWindow:
-        return await self._record.past_window(turn, self._budget())
 
 
 def _covers(cx: Tx, session_id: str, *, of: ContextWindow, by: ContextWindow) -> dict[str, str]:

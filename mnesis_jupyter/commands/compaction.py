@@ -67,9 +67,9 @@ async def _tree(session: MnesisSession) -> tuple[Sequence[Node], int]:
 
 @command(
     "diff",
-    "What changed from the window of one turn to that of another.",
+    "What changed from the window of one turn to that of another, or to the next window.",
     argument("a", type=int, metavar="A", help="a turn, from 0"),
-    argument("b", type=int, metavar="B", help="another"),
+    argument("b", type=int, metavar="B", nargs="?", help="another (default: the next window)"),
     OF_SESSION,
 )
 def _diff(state: State, options: argparse.Namespace) -> Output:

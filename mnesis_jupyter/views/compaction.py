@@ -148,7 +148,7 @@ def diff_text(diff: WindowDiff) -> str:
 
 
 def _title(diff: WindowDiff) -> str:
-    return f"Window of turn {diff.a} → turn {diff.b}"
+    return f"Window of turn {diff.a} → {'the next window' if diff.b is None else f'turn {diff.b}'}"
 
 
 def _moved(diff: WindowDiff) -> str:
