@@ -70,6 +70,20 @@ async def test_a_quick_start_remembers_a_name_and_a_number_also_after_a_resume(m
         assert "42" in (await resumed.send("What was the secret code?")).text
 
 
+async def test_a_summary_of_the_mock_keeps_to_its_limit_in_tokens_of_the_named_model(store_path, monkeypatch):
+    monkeypatch.setenv("MNESIS_MOCK_LLM", "1")
+    config = MnesisConfig(model_overrides={"context_limit": 3_000, "max_output_tokens": 500})
+    async with MnesisSession.open(model="anthropic/claude-opus-4-6", config=config, db_path=store_path) as session:
+        for day in range(8):
+            await session.record(
+                f"Day {day}: {day + 3} degrees, wind {day} m/s. All instruments are fine. " * 3, "Noted."
+            )
+        await session.compact()
+        levels = [summary.level for summary in await session.summaries()]
+    assert levels
+    assert set(levels) == {1}
+
+
 async def test_the_default_store_is_in_the_home_directory(home):
     async with MnesisSession.open(model="offline/quote") as session:
         await session.send("hello")

@@ -20,8 +20,9 @@ def provider_for(model: str) -> Provider:
         raise InputError(f"model={model!r} names no model; give a litellm model string, or {OFFLINE_MODEL!r}")
     if is_offline(model):
         from mnesis.llm.quote import QuoteProvider
+        from mnesis.tokens import counter_for
 
-        return QuoteProvider()
+        return QuoteProvider(counter_for(model).count)  # a summary keeps to its limit as the session counts it
     if model.startswith("local/"):
         from mnesis.llm.local import LocalProvider
 
