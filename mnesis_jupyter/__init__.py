@@ -11,6 +11,7 @@
 """
 
 import importlib
+import importlib.util
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ __all__ = [
     "use",
 ]
 
+_NEEDED = ("anywidget", "ipywidgets", "markdown_it", "nh3", "pandas")
+"""What the extra `jupyter` brings, and the first cells import."""
+
 _LAZY = {
     "Chat": "facade",
     "ChatResult": "cell",
@@ -52,6 +56,7 @@ _LAZY = {
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """Called by `%load_ext mnesis_jupyter`: registers the magics, starts nothing."""
+    _check_installed()
     from mnesis_jupyter.completion import complete
     from mnesis_jupyter.current import CURRENT
     from mnesis_jupyter.magics import MnesisMagics
@@ -76,6 +81,17 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
         configurables.remove(CURRENT.settings)
     for magics in shell.magics_manager.magics.values():
         magics.pop("mnesis", None)
+
+
+def _check_installed() -> None:
+    """Say what to install where the engine came without its notebook side (`pip install mnesis`)."""
+    from IPython.core.error import UsageError
+
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise UsageError(
+            f"mnesis_jupyter needs {', '.join(missing)}, not installed here. "
+            'Run  %pip install "mnesis[jupyter]"  and load it again.'
+        )
 
 
 def _warm_up() -> None:

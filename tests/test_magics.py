@@ -414,3 +414,17 @@ def test_use_from_python_takes_a_title_and_names_what_is_not_there(notebook):
     assert mnesis_jupyter.use("one") is session
     with pytest.raises(NotFound, match="nobody"):
         mnesis_jupyter.use("nobody")
+
+
+def test_without_the_extra_loading_says_in_one_sentence_what_to_install():
+    code = (
+        "import sys; sys.modules.update(nh3=None, anywidget=None)\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "ran = InteractiveShell.instance().run_cell('%load_ext mnesis_jupyter')\n"
+        "sys.exit(0 if ran.success else 3)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 3
+    [said] = (ended.stdout + ended.stderr).splitlines()
+    assert said.startswith("UsageError: mnesis_jupyter needs anywidget, nh3")
+    assert '%pip install "mnesis[jupyter]"' in said
