@@ -106,7 +106,8 @@ def environment(folder: Path, *requirements: str) -> Path:
     """A new virtual environment with what is required, in the versions of constraints.txt. Returns its Python."""
     uv("venv", "--quiet", "--seed", "--python", sys.executable, folder)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    uv("pip", "install", "--quiet", "--python", python, "-c", ROOT / "constraints.txt", *requirements)
+    if requirements:
+        uv("pip", "install", "--quiet", "--python", python, "-c", ROOT / "constraints.txt", *requirements)
     return python
 
 
