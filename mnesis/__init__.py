@@ -60,6 +60,7 @@ from mnesis.models.message import (
     TurnComplete,
     TurnResult,
 )
+from mnesis.models.replay import Replay, ReplayTurn, Spending
 from mnesis.session import MnesisSession
 from mnesis.store import Database
 from mnesis.tools import Tool, function_tool
@@ -103,12 +104,15 @@ __all__ = [
     "ReadOnly",
     "ReasoningPart",
     "RecordResult",
+    "Replay",
+    "ReplayTurn",
     "RetryConfig",
     "SchemaVersion",
     "SessionBusy",
     "SessionClosed",
     "SessionConfig",
     "SessionNotFoundError",
+    "Spending",
     "StoreConfig",
     "StoreError",
     "TextDelta",

@@ -34,9 +34,11 @@ from mnesis.models.message import (
     TurnResult,
 )
 from mnesis.models.recall import Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
+from mnesis.models.replay import Replay
 from mnesis.models.summary import Summary
 from mnesis.progress import track
 from mnesis.recall import Recall
+from mnesis.replay import Meter, Needles, Rerun, Script
 from mnesis.room import Room
 from mnesis.store import Database
 from mnesis.store.rows import SessionRow
@@ -687,6 +689,56 @@ class MnesisSession:
         self._check_open()
         async with self._lock.if_free() as free:
             return await self._recall.verify(deep=deep, turn_running=not free)
+
+    # -- another memory -----------------------------------------------------------------------------------------
+
+    async def replay(
+        self,
+        *,
+        config: MnesisConfig | None = None,
+        model: str | None = None,
+        llm: Provider | None = None,
+        needles: Sequence[str] = (),
+        title: str | None = None,
+        db_path: str | Path | None = None,
+        pool: Database | None = None,
+    ) -> Replay:
+        """The same conversation under another memory, as a new session, with what each turn would have sent.
+
+        Messages, replies and results of tools are those of the log; only summaries are asked for: of `llm`, where it
+        is given, of `config.compaction.compaction_model`, or of the model. So with a summariser that always answers
+        alike, the same comes of it each time. `model` gives the limits, the counting and the prices, by default this
+        session's. `needles` are texts that were said, or ids of messages, whose whereabouts are followed. The new
+        session goes into this one's store, unless `db_path` or `pool` names another; its clock shows the times of the
+        original.
+
+        Compactions that were asked for by hand are not repeated, and budgets are not calibrated by reported usage.
+        Raises `InputError` for what stands nowhere in the conversation, `ContextOverflow` where a window does not fit
+        and may not be compacted: the turns before it are kept.
+        """
+        self._check_open()
+        config = self._config if config is None else _checked(config)
+        here = db_path is None and pool is None
+        name = self.model if model is None else text_of(model, "model")
+        found = _Providers.of(llm or (self._providers.passed if model is None else None), name, config)
+        meter = Meter(found.answers, found.summarises, config.compaction.compaction_model or name)
+        script = await Script.of(self._ledger)
+        followed = Needles.of(needles, script.messages)
+        session = await type(self).create(
+            model=name,
+            system_prompt=self.system_prompt,
+            agent=self._ledger.row.agent,
+            parent_id=self.id if here else None,
+            config=config,
+            db_path=db_path,
+            pool=self._db if here else pool,
+            llm=meter,
+            title=title if title is not None else f"{self.title or self.id}, replayed",
+            clock=script.clock,
+        )
+        async with session:
+            rerun = Rerun(session._ledger, session._room, session._lock, meter, session._tasks.drain, followed)  # noqa: SLF001  # it is ours
+            return await rerun.run(script, self.id)
 
     # -- the record ---------------------------------------------------------------------------------------------
 
