@@ -10,7 +10,8 @@ it. Of all sessions, each row comes once. What was billed (`sessions`, `usage`) 
 
 What narrows a view (`state=`, `role=`, `since=`, …) is asked of the database, which reads no more than that. Where a
 view is too long for memory, `chunks("messages")` reads it in pieces. `sql("select …")` asks anything else,
-`export(folder)` writes files. On `turns()` there is `.mnesis.plot_sawtooth()` and the like.
+`export(folder)` writes files. `replays(…)` and `replay_turns(…)` are of what `session.replay()` returns. On `turns()`
+there is `.mnesis.plot_sawtooth()` and the like.
 
     >>> from mnesis_jupyter import frames
     >>> frames.turns("talk")["state"].value_counts().to_dict()
@@ -39,6 +40,7 @@ from mnesis_jupyter.frames.reading import (
     scope,
     snapshot,
 )
+from mnesis_jupyter.frames.replays import replay_turns, replays
 from mnesis_jupyter.frames.saving import export
 from mnesis_jupyter.frames.tables import TABLES
 
@@ -60,6 +62,8 @@ __all__ = [
     "names",
     "parts",
     "problems",
+    "replay_turns",
+    "replays",
     "rows",
     "schema",
     "sessions",

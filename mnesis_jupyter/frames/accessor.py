@@ -83,6 +83,18 @@ class Accessor:
         ax.invert_yaxis()
         return _finished(ax, "time (UTC)", "session", "Turns on the clock", None)
 
+    def plot_replays(self, column: str = "window_tokens", *, ax: "Axes | None" = None) -> "Axes":
+        """On `frames.replay_turns()`: a column turn by turn, a line for each replay."""
+        frame = self._frame
+        if {"replay", "turn"} - set(frame.index.names) or column not in frame.columns:
+            raise InputError(f"plot_replays({column!r}) needs that column; it is for frames.replay_turns()")
+        ax = _axes(ax)
+        for name, turns in frame.groupby(level="replay", sort=False):
+            x = turns.index.get_level_values("turn").to_numpy()
+            ax.plot(x, turns[column].to_numpy(dtype=float), linewidth=1.2, label=str(name))
+        words = column.removesuffix("_tokens").replace("_", " ")
+        return _finished(ax, "turn", _TOKENS if column == "window_tokens" else column, f"{words}, by replay", None)
+
     def _turns(self, method: str, *columns: str) -> pd.DataFrame:
         missing = [name for name in columns if name not in self._frame.columns]
         levels = [name for name in ("session_id", "turn") if name not in self._frame.index.names]
