@@ -85,7 +85,7 @@ def _item_html(item: ContextItem, text: Html, largest: int, size: int) -> str:
     ]
     head = (
         f'<span style="display:inline-block;width:80px">{look.glyph} {item.kind}</span> '
-        f'<span style="display:inline-block;width:60px;{SMALL}">{turn}</span> '
+        f'<span style="display:inline-block;min-width:84px;{SMALL}">{turn}</span> '
         f"<bdi>{escape(_preview(item))}</bdi> "
         f"{side_html(item.tokens, largest, look.colour, short(item.id))}"
     )
