@@ -102,10 +102,12 @@ class Lab:
         return path
 
     @contextmanager
-    def page(self, *, width: int = 1280, height: int = 1500, dark: bool = False) -> Iterator[Page]:
+    def page(self, *, width: int = 1280, height: int = 1500, dark: bool = False, scale: float = 1) -> Iterator[Page]:
         """A page of its own, without JupyterLab in it."""
         context = self.browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            device_scale_factor=scale,
         )
         try:
             context.set_default_timeout(15_000)
