@@ -61,6 +61,7 @@ from mnesis.models.message import (
     TurnResult,
 )
 from mnesis.models.replay import Replay, ReplayTurn, Spending
+from mnesis.operators import LLMMap, MapProgress, MapResult, MapResults, MapRun, MapRunInfo
 from mnesis.session import MnesisSession
 from mnesis.store import Database
 from mnesis.tools import Tool, function_tool
@@ -88,7 +89,13 @@ __all__ = [
     "FileRefPart",
     "InputError",
     "LLMError",
+    "LLMMap",
     "Locked",
+    "MapProgress",
+    "MapResult",
+    "MapResults",
+    "MapRun",
+    "MapRunInfo",
     "MediaPart",
     "Message",
     "MnesisConfig",

@@ -159,29 +159,43 @@ class DoomLoopDetectedPayload(Payload):
     count: int
 
 
-class MapStartedPayload(Payload):
-    """A map operator began. `total` is `None` for inputs of unknown length."""
+class MapPayload(Payload):
+    """What every event of a map says. `session_id` is the session that asked for the run, empty where none did."""
 
+    session_id: str = ""
     run_id: str
+
+
+class MapStartedPayload(MapPayload):
+    """A map operator began, or goes on (`resumed`). `total` is `None` for inputs of unknown length."""
+
     operator: str
     total: int | None
+    resumed: bool = False
 
 
-class MapItemCompletedPayload(Payload):
-    """One item of a map is done, or has failed for good."""
+class MapItemCompletedPayload(MapPayload):
+    """One item of a map is on disk: it is done, or has failed. Its row is its record: this is published, not stored.
 
-    run_id: str
+    `done` and `failed` count items of the whole run so far; `cost` in US dollars, `None` where it is not known.
+    """
+
     index: int
     success: bool
     attempts: int
+    error_kind: str | None = None
+    tokens: int = 0
+    cost: float | None = None
+    done: int = 0
+    failed: int = 0
 
 
-class MapCompletedPayload(Payload):
-    """A map operator is through."""
+class MapCompletedPayload(MapPayload):
+    """A map operator is through, or was stopped (`stopped`) and can be resumed."""
 
-    run_id: str
     done: int
     failed: int
+    stopped: bool = False
 
 
 PAYLOADS: dict[MnesisEvent, type[Payload]] = {

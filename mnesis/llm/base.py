@@ -16,6 +16,8 @@ class ModelLimits:
     known: bool = True
     tools: bool = False
     """Whether it is known to call tools."""
+    schemas: bool = False
+    """Whether it is known to keep to a JSON Schema that is passed as `response_format`."""
 
 
 @dataclass(frozen=True, slots=True)

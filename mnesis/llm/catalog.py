@@ -117,7 +117,7 @@ def limits_for(model: str) -> ModelLimits:
     """
     for name in _names(model):
         if limits := _limits(_models().get(name, {})):
-            return replace(limits, tools=calls_tools(model) is True)
+            return replace(limits, tools=calls_tools(model) is True, schemas=keeps_to_schemas(model) is True)
     if model not in _warned:
         _warn(model)
     return _UNKNOWN
@@ -163,6 +163,11 @@ _MEDIA: dict[MediaKind, str] = {
 def calls_tools(model: str) -> bool | None:
     """Whether a model calls tools."""
     return _says(model, "supports_function_calling")
+
+
+def keeps_to_schemas(model: str) -> bool | None:
+    """Whether a model keeps to a JSON Schema."""
+    return _says(model, "supports_response_schema")
 
 
 def caches_prompts(model: str) -> bool | None:

@@ -62,11 +62,16 @@ class StoreConfig(Settings):
 
 
 class OperatorConfig(Settings):
-    """How wide the parallel operators run."""
+    """How wide the parallel operators run.
+
+    `max_retries`: so often is an item asked again, after a transient error or an answer that does not fit.
+    `item_timeout`: seconds that one item has, with all its attempts.
+    """
 
     llm_map_concurrency: int = Field(default=16, ge=1)
     agentic_map_concurrency: int = Field(default=4, ge=1)
     max_retries: int = Field(default=3, ge=0)
+    item_timeout: float = Field(default=600.0, gt=0, allow_inf_nan=False)
 
 
 class RetryConfig(Settings):

@@ -65,3 +65,29 @@ def _lock_file(store: Path, session_id: str) -> Path:
     except OSError as error:
         raise ReadOnly(f"the folder {folder} cannot be created ({error.strerror}); choose another db_path") from error
     return folder / session_id
+
+
+class OwnerLock:
+    """Says that the owner of some work is alive: held as long as it works, and let go by the system when it dies."""
+
+    def __init__(self, store: Path | None, owner: str, here: set[str]) -> None:
+        self._file = None if store is None else _lock_file(store, owner)
+        self._lock = SessionLock(store, owner, here)
+
+    def take(self) -> None:
+        """Be alive. Nobody else has this name."""
+        if not self._lock.try_acquire():
+            raise AssertionError("an owner has a name of its own")
+
+    def release(self) -> None:
+        """Be gone, and leave no file behind."""
+        self._lock.release()
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def is_dead(self) -> bool:
+        """Whether nobody of this name is alive."""
+        if not self._lock.try_acquire():
+            return False
+        self.release()
+        return True

@@ -278,7 +278,52 @@ CREATE VIEW branch_tombstone AS SELECT l.session_id AS branch_id, l.idx AS segme
     + "".join(_IMMUTABLE.format(table=table) for table in ("lineage", "tombstone"))
 )
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES)
+_MAPS = """
+CREATE TABLE map_run (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('llm', 'agentic')),
+    session_id TEXT REFERENCES session (id),
+    model TEXT NOT NULL,
+    template TEXT NOT NULL,
+    schema TEXT,
+    options TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'stopped', 'done')),
+    total INTEGER,
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE map_item (
+    rowid INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES map_run (id),
+    idx INTEGER NOT NULL,
+    input TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'running', 'done', 'failed')),
+    owner TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    output TEXT,
+    error_kind TEXT,
+    error TEXT,
+    session_id TEXT REFERENCES session (id),
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cache_read_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    total_tokens INTEGER,
+    usage_counted INTEGER,
+    cost REAL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    UNIQUE (run_id, idx)
+) STRICT;
+CREATE INDEX map_item_pending ON map_item (run_id, idx) WHERE state = 'pending';
+CREATE INDEX map_item_running ON map_item (run_id, owner) WHERE state = 'running';
+CREATE TRIGGER map_item_is_done_once BEFORE UPDATE ON map_item
+    WHEN OLD.state = 'done' OR NEW.run_id <> OLD.run_id OR NEW.idx <> OLD.idx OR NEW.input <> OLD.input
+    BEGIN SELECT RAISE(ABORT, 'an item of a map is done once, and its input does not change'); END;
+""" + "".join(_APPEND_ONLY.format(table=table) for table in ("map_run", "map_item"))
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS)
 """Script n brings a file from version n to version n + 1."""
 
 
