@@ -25,7 +25,7 @@ from mnesis.models.message import TokenUsage
 
 
 def test_a_known_model_has_the_limits_of_the_map() -> None:
-    assert limits_for("gpt-4o") == ModelLimits(context=128_000, output=16_384, tools=True)
+    assert limits_for("gpt-4o") == ModelLimits(context=128_000, output=16_384, tools=True, schemas=True)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,16 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
+from datetime import date
 from pydoc_data.topics import topics
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
+from mnesis import LLMMap
 from mnesis.llm.base import Finish, Request, TextChunk
 from mnesis.llm.extract import cut, heads_and_tails, needles, sentences, stem, summarise, terms
 from mnesis.llm.marks import summarise_mark
@@ -376,3 +379,55 @@ def test_any_summary_fits(sources: list[tuple[str, str]], max_tokens: int) -> No
     text = summarise(sources, max_tokens, len)
     assert len(text) <= max_tokens
     assert bool(text) == any(sentences(body) for _, body in sources)
+
+
+class Film(BaseModel):
+    title: str = Field(description="the title of the film", max_length=60)
+    year: int | None = None
+    rating: Literal["good", "bad", "unknown"]
+    stars: int = Field(ge=1, le=5)
+    released: date | None = None
+    has_music: bool
+    quotes: list[str] = Field(max_length=2)
+
+
+async def test_who_asks_for_json_by_a_schema_gets_what_stands_in_the_text():
+    """Copied, never made up: what the text does not have is null or empty."""
+    llm_map = LLMMap(model=MODEL, db_path=":memory:")
+    text = "The title is Metropolis. It came out in 1927 with music. The verdict of the critics: good. It has 4 stars."
+    good, empty = await llm_map.run_all([text, "?"], "Describe it.\n{{ item }}", Film)
+    assert good.success, good.error
+    assert good.output == Film(
+        title="The title is Metropolis.",
+        year=1927,
+        rating="good",
+        stars=4,
+        has_music=True,
+        quotes=["It has 4 stars.", "The verdict of the critics: good."],
+    )
+    assert empty.success, empty.error
+    assert (empty.output.year, empty.output.rating, empty.output.stars) == (None, "unknown", 1)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "number"}, "minItems": 2}}},
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"enum": ["p", "q"]}}},
+        {
+            "type": "object",
+            "properties": {"a": {"type": ["string", "null"]}, "b": {"const": 7}},
+            "required": ["a", "b"],
+        },
+        {"type": "object", "properties": {"a": {"type": "number", "exclusiveMinimum": 3, "maximum": 9}}},
+        {"type": "object", "properties": {"a": {"type": "string", "format": "date"}}},
+        {"type": "object", "properties": {"me": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}},
+        {"type": "object"},
+    ],
+    ids=range(7),
+)
+@pytest.mark.parametrize("text", ["", "word", "On 2024-05-01 there were 12 of p and 3.5 of q."])
+async def test_a_plain_schema_is_always_satisfied(schema, text):
+    (result,) = await LLMMap(model=MODEL, db_path=":memory:").run_all([text], "Read this: {{ item }}", schema)
+    assert result.success, result.error
+    assert result.attempts == 1

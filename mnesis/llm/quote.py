@@ -6,6 +6,7 @@ BM25 (https://doi.org/10.1561/1500000019) with idf over the window's own sentenc
 """
 
 import asyncio
+import json
 import math
 import re
 from collections import Counter
@@ -30,11 +31,12 @@ from mnesis.llm.extract import (
     unspaced,
     words,
 )
+from mnesis.llm.fill import filled
 from mnesis.llm.marks import MATERIAL_CLOSE, MATERIAL_OPEN, SUMMARISE_MARK
 from mnesis.tokens.counter import counter_for
 
 MODEL: Final = "offline/quote"
-LIMITS: Final = ModelLimits(context=128_000, output=4_096)
+LIMITS: Final = ModelLimits(context=128_000, output=4_096, schemas=True)
 
 _MARK = re.compile(
     rf"^{re.escape(SUMMARISE_MARK)} max_tokens=(\d{{1,9}})(?: style=(structured|terse))?>>[ \t]*$", re.MULTILINE
@@ -68,7 +70,17 @@ class QuoteProvider:
         window = _window(request)
         if order := _summary_order(window, request.params):
             return order.carried_out(self._count)
+        if (schema := _schema(request.params)) is not None:
+            return json.dumps(filled(schema, _newest_from_user(window).text), ensure_ascii=False)
         return _answer(window)
+
+
+def _schema(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The JSON Schema that the answer must fit, if there is one."""
+    form = params.get("response_format")
+    inner = form.get("json_schema") if isinstance(form, Mapping) else None
+    schema = inner.get("schema") if isinstance(inner, Mapping) else None
+    return schema if isinstance(schema, Mapping) else None
 
 
 _WORDS = re.compile(r"\s*\S{1,32}\s*|\s+")
