@@ -61,7 +61,7 @@ from mnesis.models.message import (
     TurnResult,
 )
 from mnesis.models.replay import Replay, ReplayTurn, Spending
-from mnesis.operators import LLMMap, MapProgress, MapResult, MapResults, MapRun, MapRunInfo
+from mnesis.operators import AgenticMap, LLMMap, MapProgress, MapResult, MapResults, MapRun, MapRunInfo
 from mnesis.session import MnesisSession
 from mnesis.store import Database
 from mnesis.tools import Tool, function_tool
@@ -71,6 +71,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless t
 __version__ = "0.1.0"
 
 __all__ = [
+    "AgenticMap",
     "Authentication",
     "BadRequest",
     "Budget",

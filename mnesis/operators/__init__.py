@@ -1,7 +1,8 @@
 """Maps: one prompt, or one agent, over many items. Runs are kept in the store, and go on after a stop or a crash."""
 
 from mnesis.models.maps import MapProgress, MapResult, MapRunInfo
+from mnesis.operators.agentic_map import AgenticMap
 from mnesis.operators.llm_map import LLMMap
 from mnesis.operators.run import MapResults, MapRun
 
-__all__ = ["LLMMap", "MapProgress", "MapResult", "MapResults", "MapRun", "MapRunInfo"]
+__all__ = ["AgenticMap", "LLMMap", "MapProgress", "MapResult", "MapResults", "MapRun", "MapRunInfo"]

@@ -21,7 +21,7 @@ from mnesis.operators.template import PromptTemplate
 from mnesis.store.maps import Finished, Taken
 from mnesis.tokens import counter_for
 
-_ANSWER_AS = (
+ANSWER_AS = (
     "Answer with one JSON value that this JSON Schema describes, and with nothing else: no explanation, no Markdown.\n"
 )
 _AGAIN = "That answer cannot be used: {problem}\nAnswer again, as asked, and correct it."
@@ -103,7 +103,7 @@ class Asker:
         self._template, self._schema = template, schema
         self._limits = provider.limits(asking.model)
         self._counter = counter_for(asking.model)
-        told = [asking.system_prompt, _ANSWER_AS + schema.text if schema.text else ""]
+        told = [asking.system_prompt, ANSWER_AS + schema.text if schema.text else ""]
         system = "\n\n".join(filter(None, told))
         self._head = [{"role": "system", "content": system}] if system else []
         self._head_tokens = sum(

@@ -21,7 +21,8 @@ class Tool:
 
     `run` takes the arguments as an object and returns what the model is to read; without it the caller of the turn runs
     the tool. `timeout` in seconds is that of the session where it is `None`. `recalled` marks what answers from the
-    session's own record: its answers are never summarised as if they were new.
+    session's own record: its answers are never summarised as if they were new. `read_only` declares that it changes
+    nothing: no others are given to agents that may only read.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Tool:
     run: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
     timeout: float | None = None
     recalled: bool = False
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -24,6 +24,7 @@ def function_tool(
     name: str | None = None,
     description: str | None = None,
     timeout: float | None = None,
+    read_only: bool = False,
 ) -> Tool:
     """A function, sync or async, as a tool for the model.
 
@@ -31,6 +32,7 @@ def function_tool(
     from the docstring (Google, NumPy, reST), whose text describes the tool. What the model passes is validated; where
     it does not fit, the model is told and the function is not called. A sync function runs in a thread of its own; past
     `timeout` seconds (default: the session's) its result is not waited for, but no thread can be stopped.
+    `read_only` declares that it changes nothing.
 
     Raises `InputError` for a function without a docstring or `description`, and for parameters that have no name
     (`*args`) or no schema.
@@ -49,7 +51,7 @@ def function_tool(
         positional, named = arguments.split(given)
         return await _call(partial(function, *positional, **named))
 
-    return Tool(called, text, arguments.schema, run, timeout)
+    return Tool(called, text, arguments.schema, run, timeout, read_only=read_only)
 
 
 class _Doc:

@@ -75,7 +75,7 @@ def _tool(
     name: str, description: str, properties: dict[str, Any], required: list[str], run: Callable[..., Awaitable[str]]
 ) -> Tool:
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    return Tool(name, description, schema, run, recalled=True)
+    return Tool(name, description, schema, run, recalled=True, read_only=True)
 
 
 def _text(arguments: dict[str, Any], name: str, *, optional: bool = False) -> str:
