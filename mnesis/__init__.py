@@ -60,6 +60,7 @@ from mnesis.models.message import (
     TurnComplete,
     TurnResult,
 )
+from mnesis.models.recall import Branch
 from mnesis.models.replay import Replay, ReplayTurn, Spending
 from mnesis.operators import AgenticMap, LLMMap, MapProgress, MapResult, MapResults, MapRun, MapRunInfo
 from mnesis.session import MnesisSession
@@ -74,6 +75,7 @@ __all__ = [
     "AgenticMap",
     "Authentication",
     "BadRequest",
+    "Branch",
     "Budget",
     "CompactionConfig",
     "CompactionError",

@@ -33,7 +33,7 @@ from mnesis.models.message import (
     TurnComplete,
     TurnResult,
 )
-from mnesis.models.recall import Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
+from mnesis.models.recall import Branch, Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
 from mnesis.models.replay import Replay
 from mnesis.models.summary import Summary
 from mnesis.progress import track
@@ -292,6 +292,20 @@ class MnesisSession:
 
         shared = self._db if self.db_path is None or not self._owns_db else None
         return await _built(build, settings, self.db_path, shared, create=False)
+
+    async def branches(self) -> list[Branch]:
+        """The tree of sessions that forks relate to this one, itself included: the original first, each session before
+        its forks.
+        """
+        self._check_open()
+        return await self._ledger.branches()
+
+    async def rename(self, title: str) -> None:
+        """Give the session another title. Those it had stay in `events()`."""
+        self._check_open()
+        if not text_of(title, "title").strip():
+            raise InputError(f"title={describe_value(title)} says nothing; give some text")
+        await self._tasks.start(self._ledger.rename(title))
 
     async def export(self, format: Literal["openai", "anthropic", "mnesis"] = "openai") -> Any:
         """The whole conversation, not the window: without summaries, and without partial replies of failed turns.

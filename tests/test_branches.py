@@ -5,6 +5,7 @@ import sqlite3
 import statistics
 
 import pytest
+from click.testing import CliRunner
 from small_windows import all_matches, answered
 from steps import Steps
 from summarisers import Model, config, covered, create, fill, needle, said, settled, talk
@@ -19,7 +20,9 @@ from mnesis import (
     StoreConfig,
     Unavailable,
 )
+from mnesis.cli import main
 from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis_jupyter import frames
 
 
 async def whole(*sessions):
@@ -486,3 +489,57 @@ async def test_a_closed_session_is_not_forked(store_path):
     await session.close()
     with pytest.raises(Exception, match="is closed"):
         await session.fork()
+
+
+async def test_the_tree_of_forks_is_told_from_any_of_them(store_path):
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path, title="trunk") as trunk:
+        for text in "abc":
+            await trunk.record(text, text)
+        left = await trunk.fork(0, title="left")
+        twig = await left.fork(title="twig")
+        right = await trunk.fork(-1, title="right")
+        await right.record("d", "d")
+        alone = await MnesisSession.create(model="offline/quote", db_path=store_path, title="alone")
+        tree = await twig.branches()
+        assert [(each.title, each.depth, each.turns, each.forked_turn) for each in tree] == [
+            ("trunk", 0, 3, None),
+            ("left", 1, 1, 0),
+            ("twig", 2, 1, 0),
+            ("right", 1, 1, -1),
+        ]
+        assert [each.forked_from for each in tree] == [None, trunk.id, left.id, trunk.id]
+        assert [each.title for each in tree if each.is_this] == ["twig"]
+        assert str(tree[2]) == "    * twig: 1 turns, forked after turn 0"
+        assert [each.id for each in await trunk.branches()] == [each.id for each in tree]
+        assert [each.title for each in await alone.branches()] == ["alone"]
+        for session in (left, twig, right, alone):
+            await session.close()
+
+
+async def test_a_session_is_renamed_and_its_older_titles_stay_in_its_events(store_path):
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path, title="first") as session:
+        fork = await session.fork(title="its own")
+        await session.rename("second")
+        await session.rename("third «3»")
+        assert session.title == "third «3»"
+        renamed = [event.payload.model_dump() for event in await session.events() if event.event == "session.updated"]
+        assert [(each["before"], each["after"]) for each in renamed] == [("first", "second"), ("second", "third «3»")]
+        await fork.close()
+        await whole(session)
+    async with await MnesisSession.load(session.id, db_path=store_path) as loaded:
+        assert loaded.title == "third «3»"
+        assert [each.title for each in await loaded.branches()] == ["third «3»", "its own"]
+    assert frames.find_session("first", store_path) is None
+    assert frames.find_session("third «3»", store_path) == session.id
+    assert set(frames.sessions(db=store_path)["title"]) == {"third «3»", "its own"}
+    told = (await asyncio.to_thread(CliRunner().invoke, main, ["sessions", "--db", str(store_path)])).stdout
+    assert "third «3»" in told
+    assert f"fork of {session.id}" in told
+
+
+@pytest.mark.parametrize("title", ["", " ", None, 3])
+async def test_a_title_that_says_nothing_is_refused(store_path, title):
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path, title="first") as session:
+        with pytest.raises(InputError, match="title="):
+            await session.rename(title)
+        assert session.title == "first"

@@ -70,7 +70,8 @@ async def sessions_(store: Database, count: int, as_json: bool) -> None:
         for each in found:
             title = _plain(each.title or "-", one_line=True)
             about = f"{each.created_at:%Y-%m-%d %H:%M}  {each.turns:>4} turns  {each.tokens:>9,} tokens"
-            _say(f"{each.id}  {title:<{width}}  {about}  {each.model}")
+            forked = "" if each.forked_from is None else f"  fork of {each.forked_from} after turn {each.forked_turn}"
+            _say(f"{each.id}  {title:<{width}}  {about}  {each.model}{forked}")
 
 
 @click.command()

@@ -30,6 +30,7 @@ from mnesis.events.payloads import (
     Payload,
     SessionClosedPayload,
     SessionCreatedPayload,
+    SessionUpdatedPayload,
 )
 from mnesis.ids import new_id
 from mnesis.ledger import inserts
@@ -39,6 +40,7 @@ from mnesis.ledger.windows import call_of, drafted, read_entries
 from mnesis.ledger.writing import Clock, Posting, Writer, utc_now
 from mnesis.models.context import Budget, ContextWindow
 from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, TurnState
+from mnesis.models.recall import Branch
 from mnesis.models.summary import Summary
 from mnesis.store import Database, Tx, branches, events, messages, sessions, summaries, turns, views
 from mnesis.store.branches import Segment
@@ -190,6 +192,16 @@ class Ledger:
             await self.reread()
             await self.abort_left_open()
             self._in_doubt = False
+
+    async def rename(self, title: str) -> None:
+        """Store what the session is called from now on."""
+        payload = SessionUpdatedPayload(session_id=self.row.id, field="title", before=self.row.title, after=title)
+        await self.post(MnesisEvent.SESSION_UPDATED, payload, None)
+        self.row = replace(self.row, title=title)
+
+    async def branches(self) -> list[Branch]:
+        """The sessions that forks relate to this one."""
+        return await self._db.read(lambda cx: sessions.branches(cx, self.row.id))
 
     async def close(self) -> None:
         """Store that the session was closed."""

@@ -210,6 +210,30 @@ class WindowDiff(Value):
         return "\n".join([head, f"  {same} items unchanged", *shown])
 
 
+class Branch(Value):
+    """A session in a tree of forks. `forked_turn` is the last turn that it shares with `forked_from`, -1 for none.
+
+    `turns` counts the shared ones too; `depth` is how many forks lie between it and the original.
+    """
+
+    id: str
+    title: str | None
+    forked_from: str | None
+    forked_turn: int | None
+    turns: int
+    depth: int
+    created_at: datetime
+    is_this: bool
+    """Whether it is the session that was asked."""
+
+    def __str__(self) -> str:
+        shared = "" if self.forked_turn is None else f", forked after turn {self.forked_turn}"
+        if self.forked_turn == -1:
+            shared = ", forked before the first turn"
+        name = self.title or self.id
+        return f"{'  ' * self.depth}{'*' if self.is_this else '-'} {name}: {self.turns} turns{shared}"
+
+
 class VerifyReport(Value):
     """What `verify` found: a sentence for each problem, naming the row."""
 

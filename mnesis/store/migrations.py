@@ -323,7 +323,18 @@ CREATE TRIGGER map_item_is_done_once BEFORE UPDATE ON map_item
     BEGIN SELECT RAISE(ABORT, 'an item of a map is done once, and its input does not change'); END;
 """ + "".join(_APPEND_ONLY.format(table=table) for table in ("map_run", "map_item"))
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS)
+# A session's row never changes: what it is called now is what the newest event says that renamed it.
+_TITLES = """
+CREATE VIEW session_now AS SELECT id, parent_id, forked_from, forked_turn, model, agent, system_prompt, system_tokens,
+    config, coalesce((
+        SELECT e.payload ->> 'after' FROM event e WHERE e.session_id = session.id AND e.type = 'session.updated'
+            AND e.payload ->> 'field' = 'title' ORDER BY e.seq DESC LIMIT 1
+    ), title) AS title, created_at FROM session;
+CREATE INDEX session_forked ON session (forked_from) WHERE forked_from IS NOT NULL;
+"""
+
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS, _TITLES)
 """Script n brings a file from version n to version n + 1."""
 
 

@@ -383,7 +383,7 @@ def listing(path: Path, count: int) -> list[tuple[str, str | None, str, int, int
     query = """
         SELECT s.id, s.title, s.model, coalesce(max(t.idx) + 1, l.first_turn), coalesce(sum(t.total_tokens), 0),
             strftime('%Y-%m-%d %H:%M', s.created_at / 1000000, 'unixepoch')
-        FROM session s JOIN lineage l ON l.session_id = s.id AND l.ancestor_id = s.id
+        FROM session_now s JOIN lineage l ON l.session_id = s.id AND l.ancestor_id = s.id
             LEFT JOIN turn t ON t.session_id = s.id
         GROUP BY s.id ORDER BY s.created_at DESC, s.id DESC LIMIT ?
     """
@@ -392,7 +392,7 @@ def listing(path: Path, count: int) -> list[tuple[str, str | None, str, int, int
 
 def names(path: Path, count: int) -> list[tuple[str, str | None]]:
     """Id and title of the newest sessions."""
-    return rows(path, "SELECT id, title FROM session ORDER BY created_at DESC, id DESC LIMIT ?", (count,))
+    return rows(path, "SELECT id, title FROM session_now ORDER BY created_at DESC, id DESC LIMIT ?", (count,))
 
 
 def ids(path: Path, session_id: str, beginning: str, count: int) -> list[str]:

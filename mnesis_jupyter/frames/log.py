@@ -13,7 +13,7 @@ SESSIONS = View(
         coalesce(max(t.idx) + 1, l.first_turn) AS turns, coalesce(sum(t.input_tokens), 0) AS input_tokens,
         coalesce(sum(t.output_tokens), 0) AS output_tokens, sum(t.cost) AS cost,
         s.created_at, max(coalesce(t.finished_at, t.opened_at)) AS last_turn_at
-    FROM session s JOIN lineage l ON l.session_id = s.id AND l.ancestor_id = s.id
+    FROM session_now s JOIN lineage l ON l.session_id = s.id AND l.ancestor_id = s.id
         LEFT JOIN turn t ON t.session_id = s.id {where} GROUP BY s.id
     """,
     ("session_id",),

@@ -133,9 +133,10 @@ def scope(session: SessionLike, db: str | Path | None) -> tuple[Path, str | None
 def find_session(name: str, path: Path) -> str | None:
     """The id of a session named by id or title; of several with one title, the newest."""
     query = (
-        "SELECT id FROM session WHERE id = :name OR title = :name ORDER BY id = :name DESC, created_at DESC, id DESC"
+        "SELECT id FROM session_now WHERE id = :name OR title = :name "
+        "ORDER BY id = :name DESC, created_at DESC, id DESC LIMIT 1"
     )
-    found = rows(path, f"{query} LIMIT 1", {"name": name})
+    found = rows(path, query, {"name": name})
     return found[0][0] if found else None
 
 
