@@ -1,4 +1,4 @@
-"""Random sessions: after each step the invariants of DESIGN section 5 hold, by number, whatever the summariser does."""
+"""Random sessions and their forks: after each step the invariants of DESIGN section 5 hold, whatever the summariser does."""
 
 import asyncio
 import datetime
@@ -85,6 +85,7 @@ class Sessions(RuleBasedStateMachine):
         self.turns: list[tuple[str, Any]] = []
         self.before: list[dict[str, Any]] = []
         self.compactions = self.budget = 0
+        self.left: list[tuple[str, Any]] = []
         self.session = self.run(
             MnesisSession.create(
                 model="offline/quote", db_path=self.path, llm=self.llm, config=self.config, clock=lambda: self.now
@@ -193,6 +194,43 @@ class Sessions(RuleBasedStateMachine):
         assert self.session.history() == history
         assert self.session.token_usage == usage
         assert await self.session.context() == window
+
+    @precondition(lambda self: self.turns)
+    @rule(back=st.integers(0, 6), follow=st.booleans())
+    def fork(self, back: int, follow: bool) -> None:
+        self.run(self._fork(max(-1, len(self.turns) - 1 - back), follow))
+
+    async def _fork(self, turn: int, follow: bool) -> None:
+        session = self.session
+        fork = await session.fork(turn, clock=lambda: self.now)
+        report = await fork.verify()
+        assert report.ok, report.problems
+        assert fork.history() == session.history()[: turn + 1]
+        assert [(await fork.context(past)).items for past in range(turn + 1)] == [
+            (await session.context(past)).items for past in range(turn + 1)
+        ]
+        if turn == len(self.turns) - 1:
+            assert (await fork.context()).items == (await session.context()).items
+        if follow:
+            self.left.append((session.id, await session.context()))
+            self.session, self.turns, self.before = fork, self.turns[: turn + 1], []
+            await session.close()
+        else:
+            await fork.record("Here?", "There.")
+            report = await fork.verify()
+            assert report.ok, report.problems
+            await fork.close()
+
+    @precondition(lambda self: self.left)
+    @rule(back=st.integers(0, 3))
+    def look_back(self, back: int) -> None:
+        self.run(self._look_back(*self.left[-1 - back % len(self.left)]))
+
+    async def _look_back(self, id: str, window: Any) -> None:
+        async with await MnesisSession.load(id, db_path=self.path, llm=self.llm, clock=lambda: self.now) as session:
+            assert (await session.context()).items == window.items
+            report = await session.verify()
+            assert report.ok, report.problems
 
     # -- what must hold ------------------------------------------------------------------------------------------
 
