@@ -7,6 +7,7 @@ async with MnesisSession.open(model="offline/quote") as session:
 
 import logging
 
+from mnesis.erasing import erase
 from mnesis.errors import (
     Authentication,
     BadRequest,
@@ -136,6 +137,7 @@ __all__ = [
     "TurnResult",
     "TurnSnapshot",
     "Unavailable",
+    "erase",
     "function_tool",
     "known_models",
     "model_facts",

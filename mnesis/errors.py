@@ -34,8 +34,8 @@ class NotFound(StoreError, LookupError):
 class SessionNotFoundError(NotFound):
     """No session with this id is in the store."""
 
-    def __init__(self, id: str, path: str | Path) -> None:
-        super().__init__("session", id, f"{path} does not hold it; check the id and the db_path")
+    def __init__(self, id: str, path: str | Path, erased: str = "") -> None:
+        super().__init__("session", id, erased or f"{path} does not hold it; check the id and the db_path")
 
 
 class Corrupt(StoreError):

@@ -42,7 +42,7 @@ from mnesis.models.context import Budget, ContextWindow
 from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, TurnState
 from mnesis.models.recall import Branch
 from mnesis.models.summary import Summary
-from mnesis.store import Database, Tx, branches, events, messages, sessions, summaries, turns, views
+from mnesis.store import Database, Tx, branches, erasures, events, messages, sessions, summaries, turns, views
 from mnesis.store.branches import Segment
 from mnesis.store.messages import NewMessage
 from mnesis.store.rows import SessionRow
@@ -120,7 +120,9 @@ class Ledger:
 
         found = await db.read(work)
         if found is None:
-            raise SessionNotFoundError(id, db.path or ":memory:")
+            mark = await db.read(lambda cx: erasures.find(cx, id))
+            gone = f"its {mark.turns} turns were erased on {mark.erased_at:%Y-%m-%d %H:%M} UTC" if mark else ""
+            raise SessionNotFoundError(id, db.path or ":memory:", gone)
         row, past, compactions = found
         ledger = cls(db, row, counter_for(row.model), bus, clock)
         ledger.accounts.add(past)

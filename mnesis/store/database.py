@@ -78,6 +78,20 @@ class Database:
 
         await self._run(copy)
 
+    async def rewrite(self) -> None:
+        """Write the file anew with what is left in it, so that no byte of what was deleted stays, nor in its log.
+
+        Raises `Locked` while another process reads or writes it.
+        """
+
+        def work(cx: sqlite3.Connection) -> bool:
+            cx.execute("VACUUM")
+            busy, *_ = cx.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+
+        if not await self._run(work):
+            raise Locked(f"{self.path} is read by another process, so its log still holds what was deleted; try again")
+
     async def close(self) -> None:
         """Close the file. Further calls raise `StoreError`."""
         await self._connection.close()

@@ -334,7 +334,40 @@ CREATE INDEX session_forked ON session (forked_from) WHERE forked_from IS NOT NU
 """
 
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS, _TITLES)
+# Rows go only with an erasure, whose mark stays. It is written first, in the transaction that takes them away.
+_ERASED = "EXISTS (SELECT 1 FROM erasure e WHERE e.session_id = {})"
+_ERASED_BY = {
+    **dict.fromkeys(
+        ("turn", "message", "view", "context_item", "event", "summary", "tombstone", "lineage", "map_run"),
+        _ERASED.format("OLD.session_id"),
+    ),
+    "session": _ERASED.format("OLD.id"),
+    "part": _ERASED.format("(SELECT m.session_id FROM message m WHERE m.id = OLD.message_id)"),
+    "map_item": _ERASED.format("(SELECT r.session_id FROM map_run r WHERE r.id = OLD.run_id)"),
+    "summary_source": _ERASED.format("(SELECT s.session_id FROM summary s WHERE s.id = OLD.summary_id)"),
+}
+_ERASURES = (
+    """
+CREATE TABLE erasure (
+    session_id TEXT PRIMARY KEY,
+    turns INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    summaries INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    erased_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_parent ON session (parent_id) WHERE parent_id IS NOT NULL;
+"""
+    + _IMMUTABLE.format(table="erasure")
+    + "".join(
+        f"DROP TRIGGER {table}_keeps; CREATE TRIGGER {table}_keeps BEFORE DELETE ON {table} WHEN NOT {erased} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;"
+        for table, erased in _ERASED_BY.items()
+    )
+)
+
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS, _TITLES, _ERASURES)
 """Script n brings a file from version n to version n + 1."""
 
 

@@ -91,6 +91,45 @@ def _add(cx: sqlite3.Connection, rowid: int, text: str) -> None:
     cx.execute("INSERT OR IGNORE INTO search_word (word) SELECT value FROM json_each(?)", (words,))
 
 
+def remove(cx: sqlite3.Connection, session_id: str) -> None:
+    """Let nothing be found of a session's own rows any more. Call it while they are still there."""
+    number = _number(cx, session_id)
+    gone: set[str] = set()
+    first = number << SPAN_BITS
+    places = (
+        "SELECT seq FROM message WHERE session_id = :id "
+        "UNION ALL SELECT rowid + :made FROM summary WHERE session_id = :id"
+    )
+    for (place,) in cx.execute(places, {"id": session_id, "made": SUMMARIES}).fetchall():
+        if tokens := tokens_of(_text_at(cx, first + place)):
+            row = (first + place, " ".join(tokens))
+            cx.execute("INSERT INTO search (search, rowid, body) VALUES ('delete', ?, ?)", row)
+            gone |= _words(tokens)
+    cx.execute("INSERT INTO search (search) VALUES ('optimize')")
+    left = [(word,) for word in gone if not _is_said(cx, word)]
+    cx.executemany("DELETE FROM search_word WHERE word = ?", left)
+
+
+def _is_said(cx: sqlite3.Connection, word: str) -> bool:
+    """Whether a document holds this very word, and not only one that the index takes for the same."""
+    found = cx.execute("SELECT rowid FROM search WHERE search MATCH ?", (f'"{word}"',))
+    return any(word in tokens_of(_text_at(cx, rowid)) for (rowid,) in found)
+
+
+def _text_at(cx: sqlite3.Connection, rowid: int) -> str:
+    number, place = divmod(rowid, 1 << SPAN_BITS)
+    if place >= SUMMARIES:
+        row = one(cx.execute("SELECT text FROM summary WHERE rowid = ?", (place - SUMMARIES,)))
+        return str(row[0]) if row else ""
+    parts = cx.execute(
+        "SELECT p.type, p.text, p.data FROM search_session n "
+        "JOIN message m ON m.session_id = n.session_id AND m.seq = ? "
+        "JOIN part p ON p.message_id = m.id WHERE n.number = ? ORDER BY p.idx",
+        (place, number),
+    )
+    return "\n".join(searchable(*part) for part in parts)
+
+
 def _number(cx: sqlite3.Connection, session_id: str) -> int:
     row = one(cx.execute("SELECT number FROM search_session WHERE session_id = ?", (session_id,)))
     if row is None:

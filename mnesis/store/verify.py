@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mnesis.store import erasures
 from mnesis.store.migrations import migrate
 from mnesis.store.search import register
 
@@ -173,4 +174,10 @@ def billed(cx: sqlite3.Connection, session_id: str) -> tuple[int, int, int]:
     return int(row[0]), int(row[1]), int(row[2])
 
 
-CHECKS: tuple[Check, ...] = (triggers, gaps, rows)
+def erased(cx: sqlite3.Connection, _: str) -> Iterator[str]:
+    """Invariant 1: of a session that was erased there is nothing but the mark."""
+    for table, id in erasures.left_over(cx):
+        yield f"table {table} has rows of session {id}, which was erased"
+
+
+CHECKS: tuple[Check, ...] = (triggers, gaps, rows, erased)

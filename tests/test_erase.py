@@ -1,0 +1,140 @@
+"""An erase takes a session's content away for good, and leaves a mark."""
+
+import asyncio
+import sqlite3
+
+import pytest
+from summarisers import Model, create, fill, needle
+from workers import output
+
+import mnesis
+from mnesis import MnesisSession, SessionBusy, SessionNotFoundError, StoreError
+
+
+def bytes_of(path):
+    return b"".join(each.read_bytes() for each in sorted(path.parent.glob(path.name + "*")) if each.is_file())
+
+
+async def test_no_byte_of_an_erased_session_stays_and_others_are_whole(store_path):
+    async with await create(store_path, Model(), window=4_000, title="Xylophone") as secret:
+        await fill(secret, 20, start=700)
+        await secret.record("The password is Quetzalcoatl; it was running.", "Noted: Quetzalcoatl.")
+    async with await create(store_path, Model(), window=4_000) as other:
+        await fill(other, 20)
+        await other.record("He runs home.", "So he does.")
+        messages = await other.messages()
+        before = bytes_of(store_path)
+        assert b"Quetzalcoatl" in before
+        mark = await mnesis.erase(secret.id, db_path=store_path)
+        assert (mark.session_id, mark.turns, mark.messages) == (secret.id, 21, 42)
+        after = bytes_of(store_path)
+        for word in ("quetzalcoatl", "xylophone", needle(705)[:12], "password"):
+            assert word.encode() not in after.lower()
+        assert needle(5).encode() in after
+        with sqlite3.connect(store_path) as store:
+            words = {word for (word,) in store.execute("SELECT word FROM search_word")}
+            assert store.execute("SELECT turns, messages FROM erasure").fetchall() == [(21, 42)]
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                store.execute("DELETE FROM message")
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                store.execute("DELETE FROM erasure")
+        assert "runs" in words
+        assert not words & {"running", "quetzalcoatl", "00705"}
+        assert await other.messages() == messages
+        assert (await other.grep(needle(5))).matches
+        assert not (await other.grep("Quetzalcoatl")).matches
+        report = await other.verify(deep=True)
+        assert report.ok, report
+    with pytest.raises(SessionNotFoundError, match="its 21 turns were erased on"):
+        await MnesisSession.load(secret.id, db_path=store_path)
+    assert await mnesis.erase(secret.id, db_path=store_path) == mark
+
+
+async def test_a_session_with_forks_is_not_erased_before_them_and_a_fork_takes_nothing_with_it(store_path):
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path) as session:
+        await session.record("a", "b")
+        fork = await session.fork()
+        await fork.record("c", "d")
+        await fork.close()
+        with pytest.raises(StoreError, match=f"{fork.id} stand on session .*; erase them first"):
+            await mnesis.erase(session.id, db_path=store_path)
+        assert (await mnesis.erase(fork.id, db_path=store_path)).messages == 2
+        assert [message.text for message in await session.messages()] == ["a", "b"]
+        report = await session.verify(deep=True)
+        assert report.ok, report
+    assert (await mnesis.erase(session.id, db_path=store_path)).turns == 1
+
+
+async def test_a_session_in_a_turn_is_not_erased(store_path):
+    model = Model()
+    begun, gate = asyncio.Event(), asyncio.Event()
+    answer = model.stream
+
+    async def slow(request):
+        begun.set()
+        await gate.wait()
+        async for chunk in answer(request):
+            yield chunk
+
+    model.stream = slow  # type: ignore[method-assign]
+    async with await create(store_path, model) as session:
+        turn = asyncio.create_task(session.send("a"))
+        await begun.wait()
+        with pytest.raises(SessionBusy):
+            await mnesis.erase(session.id, db_path=store_path)
+        gate.set()
+        await turn
+
+
+async def test_what_is_not_there_is_not_erased(store_path):
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path):
+        pass
+    with pytest.raises(SessionNotFoundError, match="check the id"):
+        await mnesis.erase("sess_" + "0" * 26, db_path=store_path)
+    with pytest.raises(mnesis.InputError, match="session_id='x'"):
+        await mnesis.erase("x", db_path=store_path)
+
+
+KILLED = """
+import asyncio, os, signal, sqlite3, sys
+import mnesis
+connect = sqlite3.connect
+
+def deadly(count):
+    left = count
+    def tick(statement):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def opened(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(tick)
+        return connection
+    sqlite3.connect = opened
+
+for count in range(0, 2000, 9):
+    pid = os.fork()
+    if not pid:
+        deadly(count)
+        asyncio.run(mnesis.erase(sys.argv[1], db_path=sys.argv[2]))
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFEXITED(status):
+        assert os.waitstatus_to_exitcode(status) == 0
+        print(count)
+        break
+    store = connect(sys.argv[2])
+    turns = store.execute("SELECT count(*) FROM turn").fetchone()[0]
+    marks = store.execute("SELECT count(*) FROM erasure").fetchone()[0]
+    assert (turns, marks) in [(3, 0), (0, 1)], (turns, marks)
+    store.close()
+"""
+
+
+async def test_an_erase_is_whole_or_has_not_happened_wherever_its_process_is_killed(store_path):
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path) as session:
+        for text in ("Quetzalcoatl", "b", "c"):
+            await session.record(text, text)
+    await asyncio.to_thread(output, KILLED, session.id, store_path, timeout=60)
+    assert b"uetzalcoatl" not in bytes_of(store_path)
