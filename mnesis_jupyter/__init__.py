@@ -57,6 +57,7 @@ _LAZY = {
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """Called by `%load_ext mnesis_jupyter`: registers the magics, starts nothing."""
     _check_installed()
+    from mnesis_jupyter import formatters
     from mnesis_jupyter.completion import complete
     from mnesis_jupyter.current import CURRENT
     from mnesis_jupyter.magics import MnesisMagics
@@ -64,17 +65,20 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
     CURRENT.configure(shell.config)
     _configurables(shell).append(CURRENT.settings)
     shell.register_magics(MnesisMagics)
+    formatters.register(shell)
     shell.Completer.custom_matchers.append(complete)
     threading.Thread(target=_warm_up, daemon=True).start()
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
     """Called by `%unload_ext` and `%reload_ext`: closes the sessions, which stay in the store, and takes all back."""
+    from mnesis_jupyter import formatters
     from mnesis_jupyter.completion import complete
     from mnesis_jupyter.current import CURRENT
     from mnesis_jupyter.state import shut_down
 
     shut_down()
+    formatters.unregister(shell)
     if complete in (matchers := shell.Completer.custom_matchers):
         matchers.remove(complete)
     if CURRENT.settings in (configurables := _configurables(shell)):

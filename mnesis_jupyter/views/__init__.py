@@ -44,6 +44,7 @@ from mnesis_jupyter.views.steps import Call, Step, call_words, steps_html, steps
 from mnesis_jupyter.views.summaries import MAX_SUMMARIES, Node, summaries_html, summaries_text, tree_of
 from mnesis_jupyter.views.tables import table_html, table_text
 from mnesis_jupyter.views.texts import fair_share
+from mnesis_jupyter.views.values import facts_html, lost_html, message_html, session_html, summary_html, turn_html
 from mnesis_jupyter.views.window import window_html, window_text
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "dollars",
     "expansion_html",
     "expansion_text",
+    "facts_html",
     "fair_share",
     "grep_html",
     "grep_text",
@@ -80,21 +82,26 @@ __all__ = [
     "inspector_copy_html",
     "lineage_html",
     "lineage_text",
+    "lost_html",
     "map_svg",
+    "message_html",
     "notice_html",
     "notice_text",
     "page_html",
     "reply_block",
     "reply_text",
+    "session_html",
     "steps_html",
     "steps_text",
     "summaries_copy_html",
     "summaries_html",
     "summaries_text",
+    "summary_html",
     "table_html",
     "table_text",
     "timeline_copy_html",
     "tree_of",
+    "turn_html",
     "verify_html",
     "verify_text",
     "window_html",
