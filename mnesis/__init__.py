@@ -7,6 +7,7 @@ async with MnesisSession.open(model="offline/quote") as session:
 
 import logging
 
+from mnesis.counting import TokenCount, count_tokens
 from mnesis.erasing import erase
 from mnesis.errors import (
     Authentication,
@@ -129,6 +130,7 @@ __all__ = [
     "TextDelta",
     "TextPart",
     "Timeout",
+    "TokenCount",
     "TokenUsage",
     "Tool",
     "ToolPart",
@@ -138,6 +140,7 @@ __all__ = [
     "TurnSnapshot",
     "Unavailable",
     "erase",
+    "count_tokens",
     "function_tool",
     "known_models",
     "model_facts",
