@@ -7,6 +7,7 @@ from typing import Any
 from mnesis.llm.select import provider_for
 from mnesis.operators.ask import Asker, Asking
 from mnesis.operators.base import Operator, WorkOn, mapping, same_schema, seconds, storable, text, whole
+from mnesis.operators.crew import Work
 from mnesis.operators.record import all_results, stored_run
 from mnesis.operators.run import MapResults, MapRun, OnProgress
 from mnesis.operators.schema import OutputSchema
@@ -34,6 +35,7 @@ class LLMMap(Operator):
         params: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
         timeout: float | None = None,
+        executor: Any = None,
         on_progress: OnProgress | None = None,
     ) -> MapRun:
         """Ask about each item: `async for result in llm_map.run(…)` gives the results as they are finished.
@@ -43,6 +45,8 @@ class LLMMap(Operator):
         model, a JSON Schema as a dict, or `None` for text; an answer that does not fit goes back to the model with what
         is wrong, as often as transient errors are tried again: `OperatorConfig.max_retries` times in all. `timeout` in
         seconds is that of one item. `on_progress(progress)` is called whenever results are on disk.
+        `executor="dask"` (or a `dask.distributed.Client`) has the items answered by the workers of a cluster; set
+        `concurrency` to how many they can do at a time. The store stays here.
 
         An item that fails is a result too; wrong arguments are `InputError`, and a refused key stops the run.
         """
@@ -54,7 +58,7 @@ class LLMMap(Operator):
             "concurrency": whole(concurrency, self.config.llm_map_concurrency),
             "timeout": seconds(timeout, self.config.item_timeout),
         }
-        work_on = self._work_on(model, {**options, "params": given}, template, schema)
+        work_on = self._work_on(model, {**options, "params": given}, template, schema, executor)
         return self._begin(inputs, model, prompt_template, schema, options, work_on, on_progress)
 
     async def run_all(self, inputs: Any, prompt_template: str, output_schema: Any = None, **options: Any) -> MapResults:
@@ -71,6 +75,7 @@ class LLMMap(Operator):
         params: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
         timeout: float | None = None,
+        executor: Any = None,
         on_progress: OnProgress | None = None,
     ) -> MapRun:
         """Do what is left of a run, with the model, template and settings that it began with.
@@ -87,7 +92,8 @@ class LLMMap(Operator):
         options["params"] |= mapping(params)
         options["timeout"] = seconds(timeout, options["timeout"])
         width = whole(concurrency, options["concurrency"])
-        work_on = self._work_on(row.model, options, PromptTemplate(row.template), same_schema(row, output_schema))
+        template, schema = PromptTemplate(row.template), same_schema(row, output_schema)
+        work_on = self._work_on(row.model, options, template, schema, executor)
         return self._go_on(row, inputs, width, work_on, retry_failed, on_progress)
 
     async def resume_all(self, run_id: str, inputs: Any = None, **options: Any) -> MapResults:
@@ -99,8 +105,19 @@ class LLMMap(Operator):
         return MapResults([result async for result in self.results(run_id, output_schema=schema)], run.progress)
 
     def _work_on(
-        self, model: str, options: Mapping[str, Any], template: PromptTemplate, schema: OutputSchema
+        self,
+        model: str,
+        options: Mapping[str, Any],
+        template: PromptTemplate,
+        schema: OutputSchema,
+        executor: Any,
     ) -> WorkOn:
         asking = Asking(model, options["system_prompt"], options["params"], self._retry, options["timeout"])
-        asker = Asker(self._llm or provider_for(model), asking, template, schema)
-        return lambda *_: asker
+        work: Work
+        if executor is None:
+            work = Asker(self._llm or provider_for(model), asking, template, schema)
+        else:
+            from mnesis.operators.remote import OnDask, client_of  # it is an extra
+
+            work = OnDask(client_of(executor), self._llm, asking, template, schema)
+        return lambda *_: work
