@@ -4,5 +4,6 @@ from mnesis.models.maps import MapProgress, MapResult, MapRunInfo
 from mnesis.operators.agentic_map import AgenticMap
 from mnesis.operators.llm_map import LLMMap
 from mnesis.operators.run import MapResults, MapRun
+from mnesis.operators.tools import map_tools
 
-__all__ = ["AgenticMap", "LLMMap", "MapProgress", "MapResult", "MapResults", "MapRun", "MapRunInfo"]
+__all__ = ["AgenticMap", "LLMMap", "MapProgress", "MapResult", "MapResults", "MapRun", "MapRunInfo", "map_tools"]

@@ -143,21 +143,25 @@ def add(
 
     Returns the new ones. Raises `InputError` where one that is there is another than this.
     """
-    added = []
+    last = first + len(inputs) - 1
+    there: dict[int, str] = dict(
+        cx.execute("SELECT idx, input FROM map_item WHERE run_id = ? AND idx BETWEEN ? AND ?", (run_id, first, last))
+    )
+    new = []
     for index, text in enumerate(inputs, first):
-        done = cx.execute(
-            "INSERT INTO map_item (run_id, idx, input, state, owner) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (run_id, idx) DO NOTHING",
-            (run_id, index, text, "running" if owner else "pending", owner),
-        )
-        if done.rowcount:
-            added.append(Taken(index, text))
-        elif one(cx.execute("SELECT input FROM map_item WHERE run_id = ? AND idx = ?", (run_id, index))) != (text,):
+        if index not in there:
+            new.append(Taken(index, text))
+        elif there[index] != text:
             raise InputError(
                 f"item {index} of the inputs is not the one that is stored with {run_id}; "
                 "resume with the same inputs in the same order, or start a new run"
             )
-    return added
+    state = "running" if owner else "pending"
+    cx.executemany(
+        "INSERT INTO map_item (run_id, idx, input, state, owner) VALUES (?, ?, ?, ?, ?)",
+        [(run_id, item.index, item.input, state, owner) for item in new],
+    )
+    return new
 
 
 def take(cx: sqlite3.Connection, run_id: str, owner: str, count: int) -> list[Taken]:
