@@ -122,3 +122,11 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
 def test_frames_do_not_import_matplotlib():
     code = "import sys; from mnesis_jupyter import frames; frames.turns(); assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_plot_lets_the_page_shine_through_and_is_grey_on_any_ground():
+    ax = frames.turns("long").mnesis.plot_budget()
+    assert ax.figure.patch.get_alpha() == ax.patch.get_alpha() == 0
+    texts = (ax.title, ax.xaxis.label, *ax.get_legend().get_texts())
+    inks = [mpl.colors.to_rgba_array(text.get_color()) for text in texts]
+    assert all((ink == mpl.colors.to_rgba_array("#7f7f7f")).all() for ink in inks)

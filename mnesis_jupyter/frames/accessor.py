@@ -8,6 +8,7 @@ from mnesis import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _KINDS = {
     "system_tokens": ("system prompt, tools", "#8c8c8c"),
@@ -119,7 +120,24 @@ def _axes(ax: "Axes | None") -> "Axes":
         from matplotlib import pyplot as plt
     except ImportError as error:
         raise InputError('plots need matplotlib: pip install "mnesis[plot]"') from error
-    return plt.subplots(figsize=(9, 3.2), layout="constrained")[1]
+    figure, ax = plt.subplots(figsize=(9, 3.2), layout="constrained")
+    _on_any_ground(figure, ax)
+    return ax
+
+
+_INK = "#7f7f7f"
+"""Reads well on white and on the dark of a theme: a contrast of 4 to both."""
+
+
+def _on_any_ground(figure: "Figure", ax: "Axes") -> None:
+    """Let the page shine through, light or dark."""
+    figure.patch.set_alpha(0)
+    ax.patch.set_alpha(0)
+    ax.tick_params(which="both", color=_INK, labelcolor=_INK)
+    for text in (ax.title, ax.xaxis.label, ax.yaxis.label, ax.xaxis.get_offset_text(), ax.yaxis.get_offset_text()):
+        text.set_color(_INK)
+    for spine in ax.spines.values():
+        spine.set_color(_INK)
 
 
 def _clock(ax: "Axes") -> None:
@@ -138,5 +156,12 @@ def _finished(ax: "Axes", x: str, y: str, title: str, budget: int | None) -> "Ax
         ax.set_ylim(bottom=0)
     handles: list[Any] = ax.get_legend_handles_labels()[0]
     if 0 < len(handles) <= 12:
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
+        ours = ax.patch.get_alpha() == 0
+        ax.legend(
+            loc="upper left",
+            bbox_to_anchor=(1, 1),
+            fontsize="small",
+            frameon=False,
+            labelcolor=_INK if ours else None,
+        )
     return ax
