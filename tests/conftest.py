@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent
 if (TESTS / "fixtures_openai.py").exists():
     pytest_plugins = ["fixtures_openai"]
 
-settings.register_profile("fast", max_examples=30, deadline=None)
+settings.register_profile("fast", max_examples=12, deadline=None)
 settings.register_profile("thorough", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fast")
 

@@ -340,7 +340,8 @@ SETTINGS = settings(
 )
 
 TestSessions = Sessions.TestCase
-TestSessions.settings = settings(SETTINGS, max_examples=12, stateful_step_count=20)
+# So many by default, many more with --all.
+TestSessions.settings = settings(SETTINGS, max_examples=min(settings().max_examples // 2, 24), stateful_step_count=20)
 
 
 class LongSessions(Sessions):
