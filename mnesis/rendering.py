@@ -134,7 +134,8 @@ def original_of(part: Part) -> str:
 
 def file_reference(part: FileRefPart) -> str:
     """What stands in the window for a file that is kept outside."""
-    head = f"[file {part.file_id} · {part.path} · {part.media_type} · {part.size:,} bytes · {part.tokens:,} tokens]"
+    tokens = {"exact": f" · {part.tokens:,} tokens", "estimate": f" · about {part.tokens:,} tokens", "none": ""}
+    head = f"[file {part.file_id} · {part.path} · {part.media_type} · {part.size:,} bytes{tokens[part.counted]}]"
     return f"{head}\n{part.summary}" if part.summary else head
 
 

@@ -1,8 +1,10 @@
-"""Background tasks that somebody waits for."""
+"""Background tasks that somebody waits for, and threads for what blocks."""
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 from mnesis.llm.redact import redact
@@ -32,3 +34,22 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.debug("a task ended in %s", redact(repr(error)))
+
+
+async def in_thread[T](function: Callable[[], T]) -> T:
+    """The result of a function that runs in a thread of its own: a daemon, as what hangs must not keep the process
+    from ending, which a thread of a pool would.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        answer.set_running_or_notify_cancel()  # from here on nobody can cancel it: the result may come too late
+        try:
+            answer.set_result(function())
+        except StopIteration as error:  # no future takes it
+            answer.set_exception(RuntimeError(f"the function let a StopIteration out: {error!r}"))
+        except BaseException as error:  # noqa: BLE001  # the thread's edge: whoever waits gets it
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="mnesis-work", daemon=True).start()
+    return await asyncio.wrap_future(answer)

@@ -67,7 +67,11 @@ class ToolPart(Checked):
 
 
 class FileRefPart(Checked):
-    """A file that stays outside the window; `summary` is what the model sees of it. `size` in bytes."""
+    """A file that stays outside the window; `summary` is what the model sees of it. `size` in bytes.
+
+    `MnesisSession.attach` makes one. `counted` says what `tokens` is: of the whole text, an estimate by samples of it,
+    or nothing, where there is no text.
+    """
 
     type: Literal["file_ref"] = "file_ref"
     file_id: str
@@ -75,6 +79,7 @@ class FileRefPart(Checked):
     media_type: str = "application/octet-stream"
     size: int = Field(ge=0)
     tokens: int = Field(ge=0)
+    counted: Literal["exact", "estimate", "none"] = "exact"
     summary: str = ""
 
 

@@ -58,6 +58,7 @@ def erase(cx: sqlite3.Connection, session_id: str, now: datetime) -> Erasure:
         ("summary", "session_id = ?"),
         ("part", f"message_id IN ({of_session.format('message')})"),
         ("message", "session_id = ?"),
+        ("file", "session_id = ?"),
         ("turn", "session_id = ?"),
         ("view", "session_id = ?"),
         ("event", "session_id = ?"),
@@ -73,7 +74,7 @@ def erase(cx: sqlite3.Connection, session_id: str, now: datetime) -> Erasure:
 
 def left_over(cx: sqlite3.Connection) -> list[tuple[str, str]]:
     """Where rows of erased sessions are, with the session: nowhere, unless somebody has put them there."""
-    tables = ("turn", "message", "view", "context_item", "event", "summary", "tombstone", "lineage", "search_session")
+    tables = "turn message view context_item event summary tombstone lineage file search_session".split()
     rows = " UNION ALL ".join(
         f"SELECT '{table}', session_id FROM {table} WHERE session_id IN (SELECT session_id FROM erasure)"
         for table in tables

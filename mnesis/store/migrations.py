@@ -366,8 +366,30 @@ CREATE INDEX session_parent ON session (parent_id) WHERE parent_id IS NOT NULL;
     )
 )
 
+_FILES = """
+CREATE TABLE file (
+    id TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES session (id),
+    name TEXT NOT NULL,
+    path TEXT,
+    media_type TEXT NOT NULL,
+    encoding TEXT,
+    size INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    counted TEXT NOT NULL CHECK (counted IN ('exact', 'estimate', 'none')),
+    hash TEXT NOT NULL,
+    kept INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    summary TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX file_session ON file (session_id, id);
+CREATE TRIGGER file_stays BEFORE UPDATE ON file BEGIN SELECT RAISE(ABORT, 'file is append-only'); END;
+CREATE TRIGGER file_keeps BEFORE DELETE ON file WHEN NOT {erased}
+    BEGIN SELECT RAISE(ABORT, 'file is append-only'); END;
+""".format(erased=_ERASED.format("OLD.session_id"))
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS, _TITLES, _ERASURES)
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS, _TITLES, _ERASURES, _FILES)
 """Script n brings a file from version n to version n + 1."""
 
 

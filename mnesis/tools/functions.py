@@ -1,12 +1,9 @@
 """Python functions as tools: the schema from the signature, the type hints and the docstring."""
 
-import asyncio
 import inspect
-import threading
 import typing
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -15,6 +12,7 @@ from pydantic.errors import PydanticUserError
 
 from mnesis.errors import InputError, describe_value
 from mnesis.llm.reply import UNPARSED
+from mnesis.tasks import in_thread
 from mnesis.tools.base import Tool
 
 
@@ -155,24 +153,5 @@ async def _call(function: Callable[[], Any]) -> Any:
     plain = function.func if isinstance(function, partial) else function
     if inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(getattr(plain, "__call__", None)):  # noqa: B004
         return await function()
-    value = await _in_thread(function)
+    value = await in_thread(function)
     return await value if inspect.isawaitable(value) else value
-
-
-async def _in_thread(function: Callable[[], Any]) -> Any:
-    """The result of a function that runs in a thread of its own: a daemon, as a tool that hangs must not keep the
-    process from ending, which a thread of a pool would.
-    """
-    answer: Future[Any] = Future()
-
-    def run() -> None:
-        answer.set_running_or_notify_cancel()  # from here on nobody can cancel it: the result may come too late
-        try:
-            answer.set_result(function())
-        except StopIteration as error:  # no future takes it
-            answer.set_exception(RuntimeError(f"the tool let a StopIteration out: {error!r}"))
-        except BaseException as error:  # noqa: BLE001  # the thread's edge: whoever waits gets it
-            answer.set_exception(error)
-
-    threading.Thread(target=run, name="mnesis-tool", daemon=True).start()
-    return await asyncio.wrap_future(answer)

@@ -1,0 +1,5 @@
+"""Files larger than a window: explored once, referred to, and read on in when it is asked for."""
+
+from mnesis.files.handler import LargeFileHandler
+
+__all__ = ["LargeFileHandler"]
