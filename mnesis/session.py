@@ -15,6 +15,9 @@ from mnesis.errors import ConfigError, InputError, MnesisError, SessionClosed, d
 from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.exchange import Ask, OnPart
+from mnesis.files import LargeFileHandler, Shelf
+from mnesis.files.handler import Prose
+from mnesis.files.prose import prose_by
 from mnesis.ids import kind_of, new_id
 from mnesis.intake import asked_of, check_media, parts_of, text_of
 from mnesis.ledger import Clock, Ledger, utc_now
@@ -22,12 +25,15 @@ from mnesis.llm.base import Provider
 from mnesis.llm.select import is_offline, provider_for, provider_or_word_for
 from mnesis.models.config import MnesisConfig
 from mnesis.models.context import ContextWindow, TurnSnapshot
+from mnesis.models.file import FileRecord
 from mnesis.models.message import (
     CompactionResult,
+    FileRefPart,
     Message,
     Part,
     RecordResult,
     StreamEvent,
+    TextPart,
     TokenUsage,
     ToolPart,
     TurnComplete,
@@ -81,8 +87,9 @@ class MnesisSession:
         self._tasks = Tasks()
         self._lock = TurnLock(db, ledger)
         self._room = Room(ledger, providers.answers, providers.summarises, config, self._tasks)
-        self._recall = Recall(db, ledger, self._room.budget)
-        self._turns = Turns(ledger, self._room, self._lock, self._recall, providers.answers, config)
+        self._files = Shelf(ledger, LargeFileHandler(config.file, counter=ledger.counter, prose=providers.prose))
+        self._recall = Recall(db, ledger, self._room.budget, self._files)
+        self._turns = Turns(ledger, self._room, self._lock, self._recall, self._files, providers.answers, config)
 
     # -- beginning and end --------------------------------------------------------------------------------------
 
@@ -519,6 +526,29 @@ class MnesisSession:
         self._check_open()
         return await self._room.compact("manual")
 
+    # -- files --------------------------------------------------------------------------------------------------
+
+    async def attach(
+        self, source: Any, *, name: str | None = None, keep: Literal["reference", "copy"] = "reference"
+    ) -> TextPart | FileRefPart:
+        """A file as a part of a message: `await session.send([await session.attach("a.csv"), TextPart(text="Why?")])`.
+
+        `source` is a path, bytes, or a table (pandas, polars, Arrow), which becomes CSV. Up to
+        `FileConfig.inline_threshold` tokens of text come whole; else the part is a reference with what the file holds,
+        and the model is offered tools that read on in it and search it, as `SessionConfig.recall` says.
+
+        `keep="copy"` keeps the content under `FileConfig.storage_dir`, as is always done for what has no path; else it
+        stays where it is, and what is read later comes with a word where it has changed. An image for a model to see
+        is a `MediaPart.from_path`. Raises `FileError`, `InputError`.
+        """
+        self._check_open()
+        return await self._files.attach(source, name, keep)
+
+    async def files(self) -> list[FileRecord]:
+        """The files that `attach` made references of, in order."""
+        self._check_open()
+        return await self._files.all()
+
     # -- what is there ------------------------------------------------------------------------------------------
 
     @property
@@ -619,8 +649,10 @@ class MnesisSession:
         Raises `InputError`, and `ContextOverflow` where the window would not fit.
         """
         self._check_open()
-        preamble = self._ledger.preamble(system_prompt, (await self._turns.offered(tools_of(tools))).definitions)
-        user = self._ledger.draft("user", self._asked(message), room=self._room.for_message(preamble))
+        asked = self._asked(message)
+        offered = await self._turns.offered(tools_of(tools), asked)
+        preamble = self._ledger.preamble(system_prompt, offered.definitions)
+        user = self._ledger.draft("user", asked, room=self._room.for_message(preamble))
         return await self._ledger.window(self._room.budget(), user, preamble)
 
     async def context_for_next_turn(self, system_prompt: str | None = None) -> list[dict[str, Any]]:
@@ -831,6 +863,8 @@ class _Providers:
     """Whether the model map says what the model takes."""
     passed: Provider | None = None
     """The object that was passed."""
+    prose: Prose | None = None
+    """Describes texts that are attached."""
 
     @classmethod
     def of(
@@ -840,7 +874,10 @@ class _Providers:
         config: MnesisConfig,
         find: Callable[[str], Provider] = provider_for,
     ) -> "_Providers":
+        describes = config.file.exploration_summary_model
+        prose = describes and prose_by(llm or find(describes), describes, config.session.retry)
         if llm is not None:
-            return cls(llm, llm, passed=llm)
+            return cls(llm, llm, passed=llm, prose=prose or None)
         own, other = find(model), config.compaction.compaction_model
-        return cls(own, own if other in (None, model) else find(other), not is_offline(model))
+        summarises = own if other in (None, model) else find(other)
+        return cls(own, summarises, not is_offline(model), prose=prose or None)

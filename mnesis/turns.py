@@ -5,15 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mnesis.context.assembly import Preamble, pending_calls
+from mnesis.context.assembly import Entry, Preamble, pending_calls
 from mnesis.errors import InputError
 from mnesis.exchange import Ask, Exchange
+from mnesis.files import Shelf
 from mnesis.ids import new_id
 from mnesis.ledger import Ledger, OpenTurn, Outcome, RecordedTurn, call_of
 from mnesis.llm.base import Provider
 from mnesis.llm.reply import ReplyBuilder
 from mnesis.models.config import MnesisConfig
 from mnesis.models.message import (
+    FileRefPart,
     Part,
     RecordResult,
     Role,
@@ -29,6 +31,7 @@ from mnesis.room import Room
 from mnesis.store.messages import NewMessage
 from mnesis.store.turns import NewTurn
 from mnesis.tools import Tool, Toolbox, results_of
+from mnesis.tools.files import file_tools
 from mnesis.tools.recall import recall_tools
 from mnesis.turn_lock import TurnLock
 
@@ -59,12 +62,20 @@ class Turns:
     """Runs the turns of one session, one after the other, whoever asks for them."""
 
     def __init__(
-        self, ledger: Ledger, room: Room, lock: TurnLock, recall: Recall, provider: Provider, config: MnesisConfig
+        self,
+        ledger: Ledger,
+        room: Room,
+        lock: TurnLock,
+        recall: Recall,
+        files: Shelf,
+        provider: Provider,
+        config: MnesisConfig,
     ) -> None:
         self._ledger = ledger
         self._room = room
         self._lock = lock
         self._recall = recall
+        self._files = files
         self._provider = provider
         self._config = config
         self._model = ledger.row.model
@@ -81,7 +92,7 @@ class Turns:
     async def run(self, ask: Ask, emit: Emit) -> TurnResult:
         """A turn that the session's own model answers. Whatever happens, it does not stay open."""
         async with self._lock.held():
-            tools = await self.offered(ask.tools)
+            tools = await self.offered(ask.tools, ask.parts or ())
             preamble = self._ledger.preamble(ask.system_prompt, tools.definitions)
             message = await self._message(ask, preamble)
             turn = await self._lock.latest(lambda: self._open(ask, message, preamble, tools))
@@ -116,14 +127,20 @@ class Turns:
                 compaction_triggered=await self._room.compact_if_due(),
             )
 
-    async def offered(self, tools: tuple[Tool, ...] = ()) -> Toolbox:
-        """The tools of the next turn: the caller's, and those that bring back what the window no longer holds."""
+    async def offered(self, tools: tuple[Tool, ...] = (), asked: Sequence[Part] = ()) -> Toolbox:
+        """The tools of the next turn: the caller's, and those that bring back what the window no longer holds, or holds
+        a reference to.
+        """
         wanted = self._config.session.recall
-        summarised = any(entry.is_summary for entry in (await self._ledger.live()).entries)
-        if wanted == "always" or (wanted == "auto" and summarised and (tools or self._room.limits.tools)):
-            answer = max(256, min(4_000, self._room.budget().usable // 8))
-            tools = (*tools, *recall_tools(self._recall, answer, self._ledger.counter))
-        return Toolbox.of(tools, self._ledger.counter)
+        entries = (await self._ledger.live()).entries
+        calls = wanted == "always" or (wanted == "auto" and (bool(tools) or bool(self._room.limits.tools)))
+        answer = max(256, min(4_000, self._room.budget().usable // 8))
+        ours: list[Tool] = []
+        if wanted == "always" or (calls and any(entry.is_summary for entry in entries)):
+            ours += recall_tools(self._recall, answer, self._ledger.counter)
+        if calls and (_refers(entries, asked) and await self._files.all()):
+            ours += file_tools(self._files, answer, self._ledger.counter)
+        return Toolbox.of((*tools, *ours), self._ledger.counter)
 
     # -- step by step -------------------------------------------------------------------------------------------
 
@@ -208,6 +225,13 @@ class Turns:
         input = window + (asked.tokens if asked else 0)
         output = sum(draft.tokens for draft in answered)
         return TokenUsage(input=input, output=output, total=input + output, counted=True)
+
+
+def _refers(entries: Sequence[Entry], asked: Sequence[Part]) -> bool:
+    """Whether a file is referred to in the window, by name in a summary, or in what is asked."""
+    if any(isinstance(part, FileRefPart) for part in asked):
+        return True
+    return any("file_" in entry.body or any(item.kind == "file" for item in entry.items) for entry in entries)
 
 
 def _text(message: NewMessage) -> str:

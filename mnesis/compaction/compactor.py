@@ -7,7 +7,7 @@ them or nothing. Meanwhile turns go on; they only ever add to the end.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -16,6 +16,7 @@ from mnesis.compaction.certificate import certify
 from mnesis.compaction.plan import Condense, Step, is_worth_it, next_step, target_of
 from mnesis.compaction.prompts import Source
 from mnesis.compaction.pruning import prunable
+from mnesis.compaction.references import references_line
 from mnesis.compaction.summarize import Draft, Summarizer
 from mnesis.context.assembly import Entry, LiveWindow
 from mnesis.errors import LLMError, Unavailable
@@ -198,7 +199,10 @@ class Compactor:
 
     async def _draft(self, step: Step, *, without_model: bool) -> Draft:
         sources = [_source(entry) for entry in step.entries]
-        return await self._summarizer.summarise(sources, step.limit, without_model=without_model)
+        files = references_line(step.entries, step.limit // 2, self._record.counter)
+        limit = step.limit - self._record.counter.count(f"\n{files}") if files else step.limit
+        draft = await self._summarizer.summarise(sources, limit, without_model=without_model)
+        return replace(draft, text=f"{draft.text}\n{files}") if files else draft
 
     def _summary(self, step: Step, draft: Draft) -> NewSummary:
         id = new_id("sum")

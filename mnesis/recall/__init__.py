@@ -4,10 +4,12 @@ from collections.abc import Callable
 from functools import partial
 
 from mnesis.context.diff import diff
+from mnesis.files import Shelf
+from mnesis.ids import kind_of
 from mnesis.models.context import Budget, ContextWindow
 from mnesis.models.message import Role
 from mnesis.models.recall import Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
-from mnesis.recall.describe import describe
+from mnesis.recall.describe import describe, describe_file
 from mnesis.recall.expand import expand
 from mnesis.recall.lineage import why
 from mnesis.recall.record import Record
@@ -20,10 +22,11 @@ __all__ = ["Recall"]
 class Recall:
     """The questions that can be asked about one session. Each method is that of `MnesisSession`, documented there."""
 
-    def __init__(self, db: Database, record: Record, budget: Callable[[], Budget]) -> None:
+    def __init__(self, db: Database, record: Record, budget: Callable[[], Budget], files: Shelf) -> None:
         self._db = db
         self._record = record
         self._budget = budget
+        self._files = files
 
     async def grep(
         self,
@@ -51,6 +54,9 @@ class Recall:
 
     async def describe(self, id: str) -> Description:
         """What an id names."""
+        if kind_of(id) == "file" and (file := await self._files.known(id)):
+            state = await self._files.state(file)
+            return await self._db.read(lambda cx: describe_file(cx, self._record.row.id, file, state))
         window = (await self._record.live()).size
         return await self._db.read(lambda cx: describe(cx, self._record, id, self._budget(), window))
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mnesis.models.context import Budget
+from mnesis.models.file import FileRecord
 from mnesis.models.message import Message
 from mnesis.models.recall import Description
 from mnesis.recall import record
@@ -61,6 +62,30 @@ def _said(cx: Tx, session_id: str, id: str, said: Said) -> Description:
 
 
 _SAID = ("message", "part", "file")
+
+
+def describe_file(cx: Tx, session_id: str, file: FileRecord, state: str) -> Description:
+    """A file that was attached. `state` says where its content is now."""
+    found = messages.of_file(cx, session_id, file.id)
+    message, now = found[0] if found else None, whereabouts(cx, session_id, found[0].id, (found[1],)) if found else None
+    where = "it was never sent" if message is None or now is None else f"sent in turn {message.turn}; {_now(now)}"
+    tokens = {"exact": f", {file.tokens:,} tokens", "estimate": f", about {file.tokens:,} tokens", "none": ""}
+    return Description(
+        id=file.id,
+        kind="file",
+        sentence=(
+            f"{file.id} is the file {file.name}: {file.media_type}, {file.size:,} bytes{tokens[file.counted]}; "
+            f"{where}; {state}."
+        ),
+        text=_preview(file.summary, 4 * _PREVIEW),
+        role=message.role if message else None,
+        turn=message.turn if message else None,
+        tokens=file.tokens,
+        created_at=file.created_at,
+        in_window=now is not None and now.state in ("verbatim", "excerpt"),
+        covered_by=now.covered_by if now else None,
+        parts=(found[1],) if found else (),
+    )
 
 
 def _summary(cx: Tx, session_id: str, id: str) -> Description:
