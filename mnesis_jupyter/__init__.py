@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from mnesis_jupyter import frames
-    from mnesis_jupyter.cell import ChatResult, submit_tool_results
+    from mnesis_jupyter.background import RunningTurn
+    from mnesis_jupyter.cell import submit_tool_results
     from mnesis_jupyter.facade import Chat, chat
     from mnesis_jupyter.frames import sql
     from mnesis_jupyter.state import open_session, use
+    from mnesis_jupyter.turn import ChatResult
     from mnesis_jupyter.widgets import inspect
 
 __all__ = [
     "Chat",
     "ChatResult",
+    "RunningTurn",
     "chat",
     "frames",
     "inspect",
@@ -44,7 +47,8 @@ _NEEDED = ("anywidget", "ipywidgets", "markdown_it", "nh3", "pandas")
 
 _LAZY = {
     "Chat": "facade",
-    "ChatResult": "cell",
+    "ChatResult": "turn",
+    "RunningTurn": "background",
     "chat": "facade",
     "inspect": "widgets",
     "open_session": "state",

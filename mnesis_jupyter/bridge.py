@@ -112,12 +112,17 @@ class Stream[T](Iterator[T]):
             event.result()
         raise StopIteration
 
+    def stop(self) -> None:
+        """Have the work end, from any thread, and wait for nothing: whoever iterates meets a `CancelledError`."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and the work with it
+            self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+
     def cancel(self, timeout: float = _GRACE) -> list[T]:
         """Cancel the work and wait for its end. Returns the events that had arrived and were not taken yet."""
         rest: list[T] = []
         if self._ended:
             return rest
-        self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+        self.stop()
         with contextlib.suppress(queue.Empty):
             while not isinstance(event := self._events.get(timeout=timeout), asyncio.Task):
                 rest.append(event)

@@ -3,41 +3,36 @@
 import argparse
 import keyword
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 from mnesis import (
-    ContextOverflow,
     InputError,
     MediaPart,
     MnesisConfig,
     MnesisSession,
     NotFound,
-    PartUpdate,
-    TextDelta,
     TextPart,
     ToolPart,
-    TurnComplete,
-    TurnResult,
     model_facts,
 )
-from mnesis.models.message import StreamEvent
 from mnesis_jupyter.arguments import Parser, objects_named, temperature, whole
 from mnesis_jupyter.attachments import attached
-from mnesis_jupyter.bridge import Stream
+from mnesis_jupyter.background import RunningTurn, in_background
 from mnesis_jupyter.current import CURRENT, OFFLINE_MODEL
-from mnesis_jupyter.formats import FORMATS, Format
+from mnesis_jupyter.formats import FORMATS
 from mnesis_jupyter.interpolation import interpolate
-from mnesis_jupyter.live import LiveReply
-from mnesis_jupyter.output import Output, in_one_line, joined, show
+from mnesis_jupyter.live import Below
+from mnesis_jupyter.origin import cell_number, origin
+from mnesis_jupyter.output import Output, joined, show
 from mnesis_jupyter.state import State, state, use
+from mnesis_jupyter.turn import ChatResult, Turn, converse
 from mnesis_jupyter.views import (
     budget_html,
     budget_text,
-    compaction_words,
     dollars,
     notice_html,
     notice_text,
@@ -46,38 +41,6 @@ from mnesis_jupyter.views import (
 )
 
 _KEYS = {"ANTHROPIC_API_KEY": "anthropic", "OPENAI_API_KEY": "openai", "GEMINI_API_KEY": "gemini"}
-
-
-class ChatResult:
-    """What a chat cell leaves in `_` and in the variable of `-o`: the turn's `result`, its `text`.
-
-    The cell has shown it already, so that cell shows nothing more; any later cell that ends on it shows the reply.
-    """
-
-    def __init__(self, result: TurnResult, output: Output, cell: int | None) -> None:
-        self.result = result
-        self._output = output
-        self._cell = cell
-
-    @property
-    def text(self) -> str:
-        """The reply."""
-        return self.result.text
-
-    @property
-    def tool_calls(self) -> tuple[ToolPart, ...]:
-        """The calls that wait for results, which `submit_tool_results` gives."""
-        return self.result.tool_calls
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"<ChatResult turn {self.result.turn} of {self.result.model}: {self.text[:60]!r}>"
-
-    def _ipython_display_(self) -> None:
-        if self._cell is None or self._cell != _cell_number():
-            show(self._output)
 
 
 def parser() -> Parser:
@@ -93,6 +56,7 @@ def parser() -> Parser:
         help="functions (or Tools, or dicts) of the notebook that the model may call in this turn, as in a, b.c",
     )
     options.add_argument("-o", "--out", metavar="VAR", help="name to keep the result in; it is also in _")
+    options.add_argument("--bg", action="store_true", help="answer in the background: the cell ends at once")
     options.add_argument(
         "--attach",
         action="append",
@@ -115,10 +79,14 @@ The cell is a message; the reply is shown below it and kept in the session, whic
 
 A function that is a tool has a docstring, which tells the model what it is for, and type hints. Each call runs in a
 thread of its own, an async function on the engine's loop. A tool that is a dict {"type": "function", …} is yours to
-run: the cell says how to go on."""
+run: the cell says how to go on.
+
+With --bg the result is a handle: .text so far, .done, .stop(), and .result(), which waits, or await it."""
 
 
-def run(state: State, shell: InteractiveShell, options: argparse.Namespace, body: str) -> ChatResult | None:
+def run(
+    state: State, shell: InteractiveShell, options: argparse.Namespace, body: str
+) -> ChatResult | RunningTurn | None:
     """One chat cell. Returns what it leaves behind; a dry run leaves nothing, and stores nothing."""
     message = body.rstrip("\n") if options.raw else interpolate(body.rstrip("\n"), shell.user_ns, CURRENT.settings.rows)
     if not message.strip():
@@ -135,12 +103,16 @@ def run(state: State, shell: InteractiveShell, options: argparse.Namespace, body
     if not state.introduced:
         state.introduced = True
         show(introduction(session.model, os.environ))
-    turn: dict[str, Any] = {
-        "tools": tools,
-        "system_prompt": options.system if known else None,
-        "params": _params(options),
-    }
-    reply = _converse(state, session, session.stream, content, options.format, **turn)
+    ask = partial(
+        session.stream,
+        content,
+        tools=tools,
+        system_prompt=options.system if known else None,
+        params=_params(options),
+        origin=origin(),
+    )
+    turn = Turn(session, ask, options.format, bool(tools), cell=cell_number())
+    reply = in_background(state, turn) if options.bg else converse(state, turn, Below())
     if options.out:
         shell.user_ns[options.out] = reply
     return reply
@@ -160,7 +132,8 @@ def submit_tool_results(
     chosen = CURRENT.session if session is None else use(session)
     if chosen is None:
         raise InputError("there is no session yet, and so no call that waits for a result")
-    return _converse(state(), chosen, chosen.stream_tool_results, results, tools=tools)
+    ask = partial(chosen.stream_tool_results, results, tools=tools, origin=origin())
+    return converse(state(), Turn(chosen, ask, tools=bool(tools), begins="tool", cell=cell_number()), Below())
 
 
 def _with_attachments(
@@ -262,114 +235,3 @@ def _costs(model: str, tokens: int, most_output: int | None) -> str:
     if most := most_output or facts.output:
         told += f", and a reply of {most:,} tokens, the most there can be, {dollars(most * facts.price.output)} more"
     return f"{told}."
-
-
-# -- the turn ---------------------------------------------------------------------------------------------------------
-
-
-def _converse(
-    state: State,
-    session: MnesisSession,
-    turn: Callable[..., AsyncGenerator[StreamEvent]],
-    asked: Any,
-    format: Format = "markdown",
-    *,
-    tools: Sequence[Any] | None,
-    **options: Any,
-) -> ChatResult:
-    """One turn of a session, shown below the cell that runs. `options` are what `turn` takes beside these."""
-    size, budget = state.bridge.call(_measure, session)
-    live = LiveReply(session.model, size, budget, len(session.history()), format)
-    result: TurnResult | None = None
-    with state.bridge.stream(turn, asked, tools=tools, origin=_origin(), **options) as events:
-        events.idle = live.idle
-        try:
-            for event in events:
-                match event:
-                    case TextDelta(text=text):
-                        live.add(text)
-                        state.heard(session, text)
-                    case PartUpdate(part=part):
-                        live.update(part)
-                    case TurnComplete():
-                        result = event.result
-        except BaseException as error:
-            if result is None:
-                _stop(live, events, error)
-            raise
-    assert result is not None, "a stream ends with TurnComplete or an error"
-    size, budget = state.bridge.call(_measure, session, result)
-    notices = list(_notices(session, result, live.rounds, offered=bool(tools)))
-    output = live.finish(result, size, budget, _compacted(session, result), notices)
-    return ChatResult(result, output, _cell_number())
-
-
-def _stop(live: LiveReply, events: Stream[StreamEvent], error: BaseException) -> None:
-    """Show what there is of a reply that will not be finished."""
-    for event in events.cancel():
-        match event:
-            case TextDelta(text=text):
-                live.add(text)
-            case PartUpdate(part=part):
-                live.update(part)
-    running = ", ".join(live.running)  # now: that a call runs may have been told, and not been read yet
-    live.stop()
-    if isinstance(error, KeyboardInterrupt):
-        told = "the reply was stopped. What there is of it is kept, and not sent again; the next cell works"
-        hint = None
-        if running:
-            told = f"the turn was stopped while {running} ran. What came before is kept; the next cell works"
-            hint = "a function that is not async cannot be stopped in its middle: it may run on to its end, unheard"
-        in_one_line(error, told, hint)
-
-
-def _notices(session: MnesisSession, result: TurnResult, rounds: int, *, offered: bool) -> Iterator[str]:
-    """What one should know of how the turn ended, where it did not simply end."""
-    if result.tool_calls:
-        names = ", ".join(dict.fromkeys(call.tool_name for call in result.tool_calls))
-        ids = ", ".join(f"{call.tool_call_id!r}: …" for call in result.tool_calls)
-        yield (
-            f"The model waits for what {names} returns, and only you can tell. "
-            f"`mnesis_jupyter.submit_tool_results({{{ids}}})` goes on with it, another message goes on without it. "
-            "In a script: `session.submit_tool_results`."
-        )
-    elif result.doom_loop_detected:
-        times = session.config.session.doom_loop_threshold
-        yield f"A doom loop: the same call {times} times in a row. It was not run again, and the model had to answer."
-    elif rounds >= (most := session.config.session.max_tool_rounds):
-        count = "1 round" if most == 1 else f"{most} rounds"
-        yield f"The model has used up its {count} of tool calls (`max_tool_rounds`), and had to answer."
-    elif offered and not rounds and result.model == OFFLINE_MODEL:
-        yield f"`{OFFLINE_MODEL}` is not a language model, and never calls a tool."
-
-
-def _compacted(session: MnesisSession, result: TurnResult) -> str | None:
-    """What the turn did to make room, or set off."""
-    done = compaction_words(result.compaction_result) if result.compaction_result else ""
-    under_way = result.compaction_triggered and (session.compaction_in_progress or not done)
-    return " · ".join(filter(None, (done, "compacting in the background" if under_way else ""))) or None
-
-
-async def _measure(session: MnesisSession, result: TurnResult | None = None) -> tuple[int, int]:
-    """Size and budget of the next window."""
-    try:
-        window = await session.context()
-    except ContextOverflow:
-        if not (history := session.history()):
-            raise
-        # The last reply filled it: that turn is fine, the next one will not be.
-        last = history[-1].context_tokens.total
-        return last + (result.tokens.output if result else 0), last
-    return window.size, window.budget
-
-
-def _origin() -> str | None:
-    """The cell that is running, where the front end tells."""
-    parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)() or {}
-    cell = parent.get("metadata", {}).get("cellId")
-    return f"cell {cell}" if cell else None
-
-
-def _cell_number() -> int | None:
-    shell = get_ipython()
-    return shell.execution_count if shell else None

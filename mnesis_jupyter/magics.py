@@ -22,7 +22,7 @@ class MnesisMagics(Magics):
 
         A message, and the reply below it:
 
-            %%mnesis [-s SESSION] [-m MODEL] [--tools NAME, …] [--system TEXT] [-o VAR] [--raw] [--dry-run]
+            %%mnesis [-s SESSION] [-m MODEL] [--tools NAME, …] [--system TEXT] [-o VAR] [--raw] [--dry-run] [--bg]
                      [--attach PATH|NAME] [--format markdown|text|json|code] [--max-tokens N] [--temperature T]
             What does {{ name }} mean?
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import IPython.display
 from IPython.display import DisplayHandle
 
-from mnesis import Authentication, ConfigError, InputError, NotFound, SessionClosed
+from mnesis import Authentication, ConfigError, InputError, NotFound, SessionBusy, SessionClosed
 from mnesis_jupyter.html import Html, escape, visible
 
 
@@ -51,6 +51,8 @@ def hint_for(error: BaseException) -> str | None:
             return "%mnesis sessions lists what is in the store"
         case Authentication():
             return "set the key in the environment before the kernel starts, or use %mnesis new -m offline/quote"
+        case SessionBusy():
+            return "nothing was sent or stored; run the cell again when the other notebook or program is done"
         case SessionClosed():
             return "%mnesis use ID opens it again"
         case InputError() | ConfigError():

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mnesis import Database, InputError, MnesisSession, NotFound, StoreConfig
 from mnesis_jupyter import frames
@@ -15,6 +15,23 @@ from mnesis_jupyter.current import CURRENT
 
 _GOODBYE = 3.0
 """Seconds that open sessions have to finish their turns when the kernel ends."""
+
+_LAST_WORDS = 1.0
+"""Of these, the seconds before turns in the background are stopped, so that what there is of them is stored."""
+
+
+class Running(Protocol):
+    """A turn that runs in the background."""
+
+    session: MnesisSession
+    origin: str | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether its question is not stored yet."""
+
+    def cancel(self) -> None:
+        """Stop it without waiting."""
 
 
 class State:
@@ -26,6 +43,8 @@ class State:
         """What the last magic that failed ran into."""
         self.introduced = False
         """Whether a cell has said which model answers."""
+        self.running: set[Running] = set()
+        """The turns that run in the background."""
         self._stores: dict[Path, Database] = {}
         self._opening = asyncio.Lock()
         self._loading = threading.Lock()
@@ -69,12 +88,15 @@ class State:
                 self._sessions[id] = self.bridge.call(load)
             return self._sessions[id]
 
-    def find(self, name: str) -> MnesisSession | None:
-        """A session by id or title: among the open ones, else from the store. `None` where there is none."""
+    def find(self, name: str, **options: Any) -> MnesisSession | None:
+        """A session by id or title: among the open ones, else from the store, where it is opened with these options.
+
+        `None` where there is none.
+        """
         for session in reversed(self._sessions.values()):
             if name in (session.id, session.title):
                 return session
-        return self.load(name) if frames.find_session(name, CURRENT.store) else None
+        return self.load(name, **options) if frames.find_session(name, CURRENT.store) else None
 
     def use(self, session: MnesisSession) -> MnesisSession:
         """Make a session that is open here the current one."""
@@ -131,10 +153,16 @@ class State:
         self.bridge.call(self._close_all)
 
     async def _close_all(self) -> None:
+        def stop() -> None:
+            for turn in tuple(self.running):
+                turn.cancel()
+
+        end = asyncio.get_running_loop().call_later(_LAST_WORDS, stop)
         with contextlib.suppress(TimeoutError):  # nothing is lost: the next load marks a turn cut off as aborted
             async with asyncio.timeout(_GOODBYE):
                 await asyncio.gather(*(session.close() for session in self.sessions), return_exceptions=True)
                 await asyncio.gather(*(store.close() for store in self._stores.values()), return_exceptions=True)
+        end.cancel()
 
 
 _state: State | None = None
@@ -176,7 +204,7 @@ def use(session: MnesisSession | str, **options: Any) -> MnesisSession:
     """
     if isinstance(session, MnesisSession):
         return state().adopt(session, **options)
-    found = state().find(session)
+    found = state().find(session, **options)
     if found is None:
         raise NotFound("session", session, f"{CURRENT.store} has none of this id or title")
     return state().use(found)

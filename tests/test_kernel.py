@@ -204,3 +204,61 @@ def test_a_chat_in_plain_cells_waits_or_is_awaited_beside_the_kernels_own_loop_a
         assert ran.reply["ename"] == "KeyboardInterrupt"
         run("assert chat.send('And now?').text == 'Whole.'")
     assert frames.turns("slow", db=store)["state"].tolist() == ["aborted", "committed"]
+
+
+def test_a_turn_in_the_background_goes_on_between_cells_and_is_waited_for_or_stopped(store):
+    with kernel() as run:
+        run(SLOW_SESSION.replace("delay=0.02", "delay=0.002"))
+        ran = run("%%mnesis --bg -o reply\nGo on for long.")
+        assert any("application/vnd.jupyter.widget-view+json" in shown for shown in ran.displays)
+        time.sleep(0.5)
+        run("assert 'word word' in reply.text")
+        ran = run("assert reply.result().text.count('word') == 500")
+        assert "word word" in ran.text
+        run(SLOW_SESSION)
+        run("%%mnesis --bg -o reply\nGo on for long.")
+        ran = run.finish(
+            run.send("from IPython.display import display\nfor _ in range(2): display(1)\nreply.result()"), 2
+        )
+        assert ran.reply["ename"] == "KeyboardInterrupt"
+        run("assert not reply.done\nreply.stop()\nassert reply.done")
+    assert frames.turns(db=store)["state"].tolist() == ["committed", "aborted"]
+
+
+def test_a_kernel_that_is_shut_down_stores_what_there_is_of_a_turn_in_the_background(store):
+    with kernel() as run:
+        run(SLOW_SESSION)
+        run("%%mnesis --bg -o reply\nGo on for long.\n")
+        run("import time\nwhile not reply.text: time.sleep(0.02)")
+        assert run.shut_down() == 0
+    assert frames.turns("slow", db=store)["state"].tolist() == ["aborted"]
+    assert "word" in frames.messages("slow", db=store).query("partial")["text"].item()
+
+
+def test_a_session_that_another_kernel_is_talking_to_is_waited_for_and_that_is_said(store):
+    with kernel() as first, kernel() as second:
+        first(SLOW_SESSION.replace("delay=0.02", "delay=0.01"))
+        second(
+            "import mnesis_jupyter\nfrom mnesis.llm.scripted import ScriptedProvider\n"
+            "mnesis_jupyter.use('slow', llm=ScriptedProvider(['Mine.']))"
+        )
+        first("%%mnesis --bg -o reply\nGo on for long.")
+        ran = second("%%mnesis\nAnd now?")
+        assert any("the session is busy" in shown["text/plain"] for shown in ran.displays)
+        assert "Mine." in ran.text
+    assert frames.turns("slow", db=store)["state"].tolist() == ["committed"] * 2
+
+
+@pytest.mark.slow
+def test_a_session_that_another_kernel_keeps_for_too_long_is_an_error_in_one_line_and_nothing_is_stored(store):
+    with kernel() as first, kernel() as second:
+        first(SLOW_SESSION.replace("delay=0.02", "delay=0.2"))
+        first("%%mnesis --bg -o reply\nGo on for long.")
+        second("%mnesis use slow")
+        ran = second.finish(second.send("%%mnesis\nAnd now?"))
+        assert ran.reply["ename"] == "SessionBusy"
+        assert "is in a turn of another process, still after 30 s" in ran.error
+        assert "run the cell again when the other notebook or program is done" in ran.error
+        assert len(ran.error.splitlines()) == 2
+        first("reply.stop()")
+    assert frames.turns("slow", db=store)["state"].tolist() == ["aborted"]

@@ -428,3 +428,10 @@ def test_without_the_extra_loading_says_in_one_sentence_what_to_install():
     [said] = (ended.stdout + ended.stderr).splitlines()
     assert said.startswith("UsageError: mnesis_jupyter needs anywidget, nh3")
     assert '%pip install "mnesis[jupyter]"' in said
+
+
+def test_use_opens_a_stored_session_with_the_provider_that_is_given(notebook):
+    mnesis_jupyter.open_session(model="test/scripted", llm=ScriptedProvider(["ok"]), title="one")
+    notebook("%reload_ext mnesis_jupyter")
+    mnesis_jupyter.use("one", llm=ScriptedProvider(["Mine."]))
+    assert "Mine." in notebook("%%mnesis\nHello.").text

@@ -20,10 +20,11 @@ from mnesis_jupyter.views.pieces import (
     track_html,
 )
 
-type ReplyState = Literal["streaming", "calling", "done", "aborted", "stopped"]
-"""Text comes; tools run; it is whole; it was cut off; it was cut off, and tools had been called."""
+type ReplyState = Literal["waiting", "streaming", "calling", "done", "aborted", "stopped"]
+"""The session is busy; text comes; tools run; it is whole; it was cut off; the same, and tools had been called."""
 
 _STATES: Mapping[ReplyState, str] = {
+    "waiting": "waiting: the session is busy with another turn …",
     "streaming": "writing …",
     "calling": "running tools …",
     "done": "",

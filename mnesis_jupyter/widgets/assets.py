@@ -7,10 +7,10 @@ _HERE = Path(__file__).parent
 _IMPORT = re.compile(r"""^import\s[^;]*?from\s+["']\./([\w-]+)\.js["'];\n""", re.MULTILINE)
 
 
-def module(name: str, panel: str) -> str:
-    """One ES module of `name`.js and what it imports, each once, that renders the function `panel`."""
+def module(name: str, render: str) -> str:
+    """One ES module of `name`.js and what it imports, each once; `render` is an expression for what anywidget calls."""
     texts = [_IMPORT.sub("", (_HERE / f"{part}.js").read_text(encoding="utf-8")) for part in _parts(name)]
-    return "\n".join([*texts, f"export default {{ render: widget({panel}) }};\n"])
+    return "\n".join([*texts, f"export default {{ render: {render} }};\n"])
 
 
 def styles(name: str) -> str:

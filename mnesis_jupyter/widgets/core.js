@@ -192,24 +192,34 @@ export function section(title, ...tools) {
   return { node, body, note };
 }
 
+// Where a widget is drawn.
+export function rootOf(el) {
+  const root = h("div", { class: "mnesis", role: "group", "aria-label": "mnesis" });
+  el.append(root);
+  // A notebook in command mode would take "d d" for "delete this cell". Its shortcuts with Ctrl are left to it.
+  root.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
+  return root;
+}
+
+// The static copy is for where this widget cannot live; it is hidden for as long as this one does.
+export function ready(root, model) {
+  const copy = `.${model.get("copy_id")}`;
+  root.append(h("style", {}, `.jp-OutputArea-child:has(${copy}),${copy}{display:none}`));
+  root.dataset.ready = "yes";
+}
+
 export function widget(panel) {
   return ({ model, el }) => {
     const feed = feedOf(model);
-    const root = h("div", { class: "mnesis", role: "group", "aria-label": "mnesis" });
+    const root = rootOf(el);
     const wait = h("p", { class: "mn-wait" }, "Waiting for the kernel. Where there is none, the static copy below stands for this view.");
-    el.append(root);
     root.append(wait);
-    // A notebook in command mode would take "d d" for "delete this cell". Its shortcuts with Ctrl are left to it.
-    root.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
     feed.tip = tooltip(root);
     const close = panel(root, feed);
     feed.load().then(
       () => {
         wait.remove();
-        // The static copy is for where this widget cannot live; it is hidden for as long as this one does.
-        const copy = `.${model.get("copy_id")}`;
-        root.append(h("style", {}, `.jp-OutputArea-child:has(${copy}),${copy}{display:none}`));
-        root.dataset.ready = "yes";
+        ready(root, model);
       },
       (error) => (wait.textContent = error.message),
     );

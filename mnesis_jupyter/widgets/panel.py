@@ -1,12 +1,8 @@
 """What the widgets have in common: a session, what is selected in it, and a static copy for where they cannot live."""
 
-import secrets
 from typing import Any, ClassVar
 
-import anywidget
 import traitlets
-from IPython.core.getipython import get_ipython
-from IPython.display import DisplayHandle, display
 
 from mnesis import InputError, MnesisSession
 from mnesis_jupyter.current import CURRENT
@@ -15,6 +11,7 @@ from mnesis_jupyter.state import state
 from mnesis_jupyter.views import inspection_text
 from mnesis_jupyter.widgets.answers import Answers
 from mnesis_jupyter.widgets.assets import module, styles
+from mnesis_jupyter.widgets.copied import Copied
 from mnesis_jupyter.widgets.copies import facts_of
 from mnesis_jupyter.widgets.subject import Subject
 
@@ -44,7 +41,7 @@ def subject_of(session: MnesisSession | str | None) -> Subject:
     return subject
 
 
-class Panel(anywidget.AnyWidget):
+class Panel(Copied):
     """A view of one session. `turn` is the turn whose window is shown, `None` the next one; `selected` the id of an
     item, with "#result" behind it for the result of a tool call; `span` the turns that are shown, all if empty.
 
@@ -54,23 +51,19 @@ class Panel(anywidget.AnyWidget):
     turn = traitlets.Int(None, allow_none=True, min=0).tag(sync=True)
     selected = traitlets.Unicode("").tag(sync=True)
     span = traitlets.List(traitlets.Int()).tag(sync=True)
-    copy_id = traitlets.Unicode(read_only=True).tag(sync=True)
-    """Class of the static copy, which the live widget hides."""
 
     name: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         if name := cls.__dict__.get("name"):
-            cls._esm, cls._css = module(name, name), styles(name)
+            cls._esm, cls._css = module(name, f"widget({name})"), styles(name)
         super().__init_subclass__(**options)
 
     def __init__(self, session: MnesisSession | str | None = None, **traits: Any) -> None:
         """Without `session`, of the kernel's current one."""
         self.subject = subject_of(session)
         self._answers = Answers(self.subject)
-        self._copies: list[tuple[DisplayHandle, tuple[int, int | None]]] = []
         super().__init__(**traits)
-        self.set_trait("copy_id", f"mnesis-copy-{secrets.token_hex(4)}")
         self.on_msg(self._asked)
         self.subject.join(self)
 
@@ -92,33 +85,14 @@ class Panel(anywidget.AnyWidget):
         """What it shows, as HTML that needs neither kernel nor script nor style sheet."""
         raise NotImplementedError
 
+    def version(self) -> object:
+        return self.subject.changes, self.turn
+
+    def copy(self) -> tuple[str, str]:
+        self.subject.catch_up()
+        return self.static_html(), inspection_text(facts_of(self.subject, self.turn))
+
     def __repr__(self) -> str:
         title = self.subject.session.title
         named = f" of “{visible(title)}”" if title else ""
         return f"<mnesis {type(self).__name__}{named}>"
-
-    def _ipython_display_(self) -> None:
-        """The widget, and below it its static copy, which stands in exports and in notebooks that are reopened."""
-        bundle, metadata = self._repr_mimebundle_() or ({}, {})
-        show: Any = display
-        show(bundle, metadata=metadata, raw=True)
-        handle = show(self._copy(), raw=True, display_id=True)
-        self._copies.append((handle, (self.subject.changes, self.turn)))
-        if len(self._copies) == 1 and (shell := get_ipython()) is not None:
-            shell.events.register("post_run_cell", self._refresh)
-
-    def _copy(self) -> dict[str, str]:
-        html = f'<div class="{self.copy_id}">{self.static_html()}</div>'
-        return {"text/html": html, "text/plain": inspection_text(facts_of(self.subject, self.turn))}
-
-    def _refresh(self, result: object = None) -> None:
-        """Bring the static copies up to date. After a cell: what is displayed between cells is dropped."""
-        now = (self.subject.changes, self.turn)
-        stale = [handle for handle, seen in self._copies if seen != now]
-        if not stale:
-            return
-        self.subject.catch_up()
-        copy = self._copy()
-        for handle in stale:
-            handle.update(copy, raw=True)  # type: ignore[no-untyped-call]
-        self._copies = [(handle, now) for handle, _ in self._copies]
