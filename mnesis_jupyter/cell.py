@@ -1,6 +1,7 @@
 """A chat cell: the message goes out, the reply is shown while it is written, and stays as static HTML."""
 
 import argparse
+import contextlib
 import keyword
 import os
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from mnesis import (
+    ContextOverflow,
     InputError,
     MediaPart,
     MnesisConfig,
@@ -28,6 +30,7 @@ from mnesis_jupyter.interpolation import interpolate
 from mnesis_jupyter.live import Below
 from mnesis_jupyter.origin import cell_number, origin
 from mnesis_jupyter.output import Output, joined, show
+from mnesis_jupyter.rerun import made_before, replaced, show_notice
 from mnesis_jupyter.state import State, state, use
 from mnesis_jupyter.turn import ChatResult, Turn, converse
 from mnesis_jupyter.views import (
@@ -67,6 +70,7 @@ def parser() -> Parser:
     options.add_argument("--format", choices=FORMATS, default="markdown", help="how the reply is shown (markdown)")
     options.add_argument("--max-tokens", type=whole, metavar="N", help="how long the reply may be")
     options.add_argument("--temperature", type=temperature, metavar="T", help="from 0, the same again, to 2")
+    options.add_argument("--append", action="store_true", help="run again, add a turn instead of replacing this cell's")
     options.add_argument("--raw", action="store_true", help="send the text as it is, without looking for {{ name }}")
     options.add_argument("--dry-run", action="store_true", help="show what would be sent; send and store nothing")
     return options
@@ -80,6 +84,9 @@ The cell is a message; the reply is shown below it and kept in the session, whic
 A function that is a tool has a docstring, which tells the model what it is for, and type hints. Each call runs in a
 thread of its own, an async function on the engine's loop. A tool that is a dict {"type": "function", …} is yours to
 run: the cell says how to go on.
+
+A cell that is run again replaces its turn: the session parts before it, into a new branch that has its title and is
+current; the old branch stays. `--append`, or `%config Mnesis.rerun = "append"`, adds a turn instead.
 
 With --bg the result is a handle: .text so far, .done, .stop(), and .result(), which waits, or await it."""
 
@@ -96,9 +103,16 @@ def run(
     tools = None if options.tools is None else list(objects_named(options.tools, shell.user_ns).values())
     known = _named(state, options)
     content = _with_attachments(shell, options, message, known.config if known else MnesisConfig())
+    again = made_before(known) if known and not options.append and CURRENT.settings.rerun == "fork" else None
     if options.dry_run:
         show(_dry_run(state, known, options, content, tools))
+        if again:
+            told = f"This window is behind the newest turn; run for real, the cell replaces {again.words}."
+            show_notice(told, "`--append` adds a turn instead.")
         return None
+    if known and again:
+        _check(state, known, content, tools)
+        known = replaced(state, known, again)
     session = known or state.create(model=options.model, title=options.session, **_system(options.system))
     if not state.introduced:
         state.introduced = True
@@ -132,8 +146,18 @@ def submit_tool_results(
     chosen = CURRENT.session if session is None else use(session)
     if chosen is None:
         raise InputError("there is no session yet, and so no call that waits for a result")
+    if CURRENT.settings.rerun == "fork" and (again := made_before(chosen)):
+        chosen = replaced(state(), chosen, again)
     ask = partial(chosen.stream_tool_results, results, tools=tools, origin=origin())
     return converse(state(), Turn(chosen, ask, tools=bool(tools), begins="tool", cell=cell_number()), Below())
+
+
+def _check(
+    state: State, session: MnesisSession, content: str | list[TextPart | MediaPart], tools: Sequence[Any] | None
+) -> None:
+    """Raise what is wrong with a message before a branch is made for it."""
+    with contextlib.suppress(ContextOverflow):  # the branch has more room
+        state.bridge.call(session.preview, content, tools=tools)
 
 
 def _with_attachments(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Bool, Int, Unicode, default
+from traitlets import Bool, Enum, Int, Unicode, default
 from traitlets.config import Config, Configurable
 
 from mnesis_jupyter.settings import SETTINGS, Found, Sources
@@ -31,6 +31,11 @@ class Mnesis(Configurable):
     rows = Int(min=1, help="So many rows of a DataFrame go into a message, by {{ name }}. [MNESIS_ROWS]").tag(
         config=True
     )
+
+    rerun = Enum(
+        ("fork", "append"),
+        help="What a cell does that is run again: replace its turn, in a new branch, or add one. [MNESIS_RERUN]",
+    ).tag(config=True)
 
     def __init__(self, config: Config | None = None) -> None:
         self._sources = Sources()
@@ -61,6 +66,10 @@ class Mnesis(Configurable):
     @default("rows")
     def _default_rows(self) -> int:
         return int(self._outside("rows", _ROWS))
+
+    @default("rerun")
+    def _default_rerun(self) -> str:
+        return str(self._outside("rerun", "fork"))
 
     def _outside(self, name: str, otherwise: Any) -> Any:
         found = self._sources.find(name)

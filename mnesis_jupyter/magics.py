@@ -22,8 +22,9 @@ class MnesisMagics(Magics):
 
         A message, and the reply below it:
 
-            %%mnesis [-s SESSION] [-m MODEL] [--tools NAME, …] [--system TEXT] [-o VAR] [--raw] [--dry-run] [--bg]
-                     [--attach PATH|NAME] [--format markdown|text|json|code] [--max-tokens N] [--temperature T]
+            %%mnesis [-s SESSION] [-m MODEL] [--tools NAME, …] [--system TEXT] [-o VAR] [--raw] [--dry-run]
+                     [--bg] [--append] [--attach PATH|NAME] [--format markdown|text|json|code]
+                     [--max-tokens N] [--temperature T]
             What does {{ name }} mean?
 
         The session, and what is in it:

@@ -20,11 +20,12 @@ _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting: its type, and in words what is allowed. Numbers begin at `least`."""
+    """A setting: its type, and in words what is allowed. Numbers begin at `least`; of `choices` there are no others."""
 
     type: type[bool] | type[int] | type[str]
     allowed: str
     least: int = 0
+    choices: tuple[str, ...] = ()
 
     def parse(self, text: str) -> bool | int | str | None:
         """The value that a text of the environment stands for, `None` where that is not allowed."""
@@ -32,11 +33,13 @@ class Setting:
             return {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}.get(text.lower())
         if self.type is int:
             return self.check(int(text)) if text.isdecimal() else None
-        return text
+        return text if self.check(text) is not None else None
 
     def check(self, value: Any) -> Any:
         """The value itself, `None` where it is not allowed."""
         if type(value) is not self.type:
+            return None
+        if self.choices and value not in self.choices:
             return None
         return None if isinstance(value, int) and value < self.least else value
 
@@ -46,6 +49,7 @@ SETTINGS: Mapping[str, Setting] = {
     "db": Setting(str, "the path of a file, in quotes"),
     "stream": Setting(bool, "true or false"),
     "rows": Setting(int, "a whole number from 1 on", least=1),
+    "rerun": Setting(str, '"fork" or "append"', choices=("fork", "append")),
 }
 """By name: `MNESIS_<NAME>` in the environment, the key in files."""
 

@@ -33,6 +33,9 @@ class Running(Protocol):
     def cancel(self) -> None:
         """Stop it without waiting."""
 
+    def stop(self) -> None:
+        """Stop it, and wait until it is stored."""
+
 
 class State:
     """Opens sessions on the bridge's loop and keeps them. Each file is opened once, and shared by its sessions."""
@@ -49,6 +52,8 @@ class State:
         self._opening = asyncio.Lock()
         self._loading = threading.Lock()
         self._sessions: dict[str, MnesisSession] = {}
+        self._named: dict[str, str] = {}
+        """Which session a title means: branches have the same, and the one that was current last is meant."""
         self._listeners: dict[str, Callable[[str], None]] = {}
         atexit.register(self._say_goodbye)
 
@@ -93,6 +98,8 @@ class State:
 
         `None` where there is none.
         """
+        if meant := self._sessions.get(self._named.get(name, "")):
+            return meant
         for session in reversed(self._sessions.values()):
             if name in (session.id, session.title):
                 return session
@@ -101,7 +108,15 @@ class State:
     def use(self, session: MnesisSession) -> MnesisSession:
         """Make a session that is open here the current one."""
         CURRENT.session = session
+        if session.title:
+            self._named[session.title] = session.id
         return session
+
+    def fork(self, session: MnesisSession, turn: int | None, title: str | None = None) -> MnesisSession:
+        """A branch that shares the turns up to this one, current from now on. Without a title it has the same."""
+        branch = self.bridge.call(session.fork, turn, title=title or session.title)
+        self._sessions[branch.id] = branch
+        return self.use(branch)
 
     def adopt(self, session: MnesisSession, **options: Any) -> MnesisSession:
         """Make somebody's own session current. Where it lives on another loop, it is opened a second time here."""

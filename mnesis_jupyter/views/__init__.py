@@ -26,7 +26,7 @@ from mnesis_jupyter.views.inspection import (
     timeline_copy_html,
 )
 from mnesis_jupyter.views.page import Span, map_svg, page_html
-from mnesis_jupyter.views.pieces import KINDS
+from mnesis_jupyter.views.pieces import KINDS, span_words
 from mnesis_jupyter.views.recall import (
     description_html,
     description_text,
@@ -91,6 +91,7 @@ __all__ = [
     "reply_block",
     "reply_text",
     "session_html",
+    "span_words",
     "steps_html",
     "steps_text",
     "summaries_copy_html",
