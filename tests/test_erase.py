@@ -138,3 +138,16 @@ async def test_an_erase_is_whole_or_has_not_happened_wherever_its_process_is_kil
             await session.record(text, text)
     await asyncio.to_thread(output, KILLED, session.id, store_path, timeout=60)
     assert b"uetzalcoatl" not in bytes_of(store_path)
+
+
+async def test_what_a_session_refers_to_and_the_maps_that_it_ran_go_with_it(store_path, tmp_path):
+    path = tmp_path / "Quetzalcoatl.log"
+    path.write_text("INFO the temple of Quetzalcoatl opens\n" * 20_000)
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path) as session:
+        await session.send([await session.attach(path), mnesis.TextPart(text="What opens?")])
+        maps = mnesis.LLMMap(model="offline/quote", db_path=store_path, parent_id=session.id)
+        await maps.run_all(["Quetzalcoatl flies."], "Who flies? {{ item }}")
+    assert b"quetzalcoatl" in bytes_of(store_path).lower()
+    await mnesis.erase(session.id, db_path=store_path)
+    assert b"quetzalcoatl" not in bytes_of(store_path).lower()
+    assert path.exists()

@@ -863,3 +863,19 @@ async def test_results_for_calls_that_another_handle_has_answered_are_refused(st
     check_openai(llm.requests[-1].messages)
     await first.close()
     await second.close()
+
+
+async def test_two_models_in_one_store_count_the_same_tools_each_in_its_own_tokens(store_path):
+    script: list[Any] = ["One.", "Two."]
+    llm = ScriptedProvider(script)
+    sizes = []
+    for model in ("openai/gpt-4o", "unknown/model"):
+        session = await MnesisSession.create(model=model, db_path=store_path, llm=llm)
+        await session.send("Look.", tools=[LOOK])
+        await session.close()
+        async with await MnesisSession.load(session.id, db_path=store_path, llm=llm) as session:
+            window = await session.context(turn=0)
+            sizes.append(next(item.tokens for item in window.items if item.kind == "tools"))
+            report = await session.verify()
+            assert report.ok, report.problems
+    assert sizes[0] != sizes[1]

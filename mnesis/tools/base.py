@@ -66,8 +66,10 @@ class Toolbox:
                 f"two tools are called {twice!r}; give each a name of its own, as in function_tool(f, name=…)"
             )
         specs = json.dumps([tool.spec() for tool in chosen], ensure_ascii=False, separators=(",", ":"))
-        digest = hashlib.sha256(specs.encode()).hexdigest()
-        return cls(chosen, ToolSet(digest, specs, counter.count(specs) + counter.message_overhead))
+        tokens = counter.count(specs) + counter.message_overhead
+        # With the count: two models in one store may count the same definitions differently.
+        digest = hashlib.sha256(f"{tokens} {specs}".encode()).hexdigest()
+        return cls(chosen, ToolSet(digest, specs, tokens))
 
     @property
     def specs(self) -> tuple[dict[str, Any], ...]:
