@@ -92,3 +92,17 @@ def test_the_notebook_benchmark_completes_in_every_place():
     assert floor.startswith("IPython's own")
     assert len(completions) == 8
     assert all(re.fullmatch(r"complete .+ [\d.,]+ ms +[\d.,]+ ms  50 ms", line) for line in completions)
+
+
+@pytest.mark.slow
+def test_the_operators_benchmark_prints_every_row():
+    done = ran("benchmarks/operators.py", "--quick")
+    assert done.stderr == ""
+    for row in (
+        "300 items of 50 ms, 64 at a time",
+        "300 items of 50 ms, 64 at a time: bare",
+        "an item of 500 on a model that answers at once",
+        "20 requests through litellm, 16 at a time",
+    ):
+        assert re.search(rf"^{row} +{NUMBERS}", done.stdout, re.MULTILINE), f"{row}\n{done.stdout}"
+    assert re.search(r"memory in MB, at each tenth of these items:( \d+){10}", done.stdout)
