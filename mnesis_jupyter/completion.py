@@ -180,6 +180,18 @@ def _attachables(beginning: str) -> Iterable[str]:
     yield from _paths(beginning)
 
 
+def _functions(beginning: str) -> Iterable[str]:
+    """Names of what the model can be given to call, also behind a comma."""
+    before, comma, _ = beginning.rpartition(",")
+    for name, value in _visible(_namespace()):
+        if not isinstance(value, type) and (callable(value) or _is_tool(value)):
+            yield f"{before}{comma}{name}"
+
+
+def _is_tool(value: Any) -> bool:
+    return type(value).__name__ == "Tool" or (isinstance(value, dict) and value.get("type") == "function")
+
+
 def _subcommands(beginning: str) -> Iterable[str]:
     from mnesis_jupyter.commands import COMMANDS
 
@@ -195,6 +207,8 @@ _OF_KIND: Mapping[str, Callable[[str], Iterable[str]]] = {
     "db": _paths,
     "attach": _attachables,
     "out": _names,
+    "other": _sessions,
+    "tools": _functions,
     "subcommand": _subcommands,
 }
 """By the name of the argument."""

@@ -37,6 +37,13 @@ class MnesisMagics(Magics):
             %mnesis context [TURN]
             %mnesis budget | history | messages | events [SESSION]
 
+        Branches of it:
+
+            %mnesis fork [N] [--title TITLE]
+            %mnesis branches [A [B]]
+            %mnesis rename TITLE
+            %mnesis delete SESSION [--yes]
+
         All of it live, in one widget, and as one file:
 
             %mnesis ui [SESSION] [--turn TURN]

@@ -118,6 +118,11 @@ class State:
         self._sessions[branch.id] = branch
         return self.use(branch)
 
+    def rename(self, session: MnesisSession, title: str) -> None:
+        """Give a session another title, which means it from now on."""
+        self.bridge.call(session.rename, title)
+        self._named = {name: id for name, id in self._named.items() if id != session.id} | {title: session.id}
+
     def adopt(self, session: MnesisSession, **options: Any) -> MnesisSession:
         """Make somebody's own session current. Where it lives on another loop, it is opened a second time here."""
         return self.use(self.hosted(session, **options))

@@ -137,3 +137,9 @@ def test_completing_other_cells_imports_nothing_of_the_engine():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "set()"
+
+
+def test_functions_of_the_notebook_are_offered_as_tools(notebook):
+    notebook("def look_up(x: int) -> int:\n    'Look.'\n    return x\nlook_dict = {'type': 'function'}\nlooks = 3")
+    assert offered(notebook, "%%mnesis --tools look") == ["%%mnesis --tools look_up", "%%mnesis --tools look_dict"]
+    assert offered(notebook, "%%mnesis --tools look_up,look_d") == ["%%mnesis --tools look_up,look_dict"]
