@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import keyword
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from mnesis import (
     ContextOverflow,
+    FileRefPart,
     InputError,
     MediaPart,
     MnesisConfig,
@@ -21,8 +22,9 @@ from mnesis import (
     ToolPart,
     model_facts,
 )
+from mnesis.files import LargeFileHandler
 from mnesis_jupyter.arguments import Parser, objects_named, temperature, whole
-from mnesis_jupyter.attachments import attached
+from mnesis_jupyter.attachments import Attached, Source, attached
 from mnesis_jupyter.background import RunningTurn, in_background
 from mnesis_jupyter.current import CURRENT, OFFLINE_MODEL
 from mnesis_jupyter.formats import FORMATS
@@ -65,7 +67,7 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="PATH|NAME",
-        help="send a small text file, an image, or a value of the notebook along; may be given again",
+        help="send a file, an image, or a value of the notebook along; may be given again",
     )
     options.add_argument("--format", choices=FORMATS, default="markdown", help="how the reply is shown (markdown)")
     options.add_argument("--max-tokens", type=whole, metavar="N", help="how long the reply may be")
@@ -102,16 +104,17 @@ def run(
         raise InputError(f"-o {options.out}: that is not a name for a variable")
     tools = None if options.tools is None else list(objects_named(options.tools, shell.user_ns).values())
     known = _named(state, options)
-    content = _with_attachments(shell, options, message, known.config if known else MnesisConfig())
+    attachments = _attachments(shell, options)
+    look = LargeFileHandler((known.config if known else MnesisConfig()).file).part
     again = made_before(known) if known and not options.append and CURRENT.settings.rerun == "fork" else None
     if options.dry_run:
-        show(_dry_run(state, known, options, content, tools))
+        show(_dry_run(state, known, options, _content(state, message, attachments, look), tools))
         if again:
             told = f"This window is behind the newest turn; run for real, the cell replaces {again.words}."
             show_notice(told, "`--append` adds a turn instead.")
         return None
     if known and again:
-        _check(state, known, content, tools)
+        _check(state, known, _content(state, message, attachments, look), tools)
         known = replaced(state, known, again)
     session = known or state.create(model=options.model, title=options.session, **_system(options.system))
     if not state.introduced:
@@ -119,7 +122,7 @@ def run(
         show(introduction(session.model, os.environ))
     ask = partial(
         session.stream,
-        content,
+        _content(state, message, attachments, session.attach),
         tools=tools,
         system_prompt=options.system if known else None,
         params=_params(options),
@@ -153,28 +156,40 @@ def submit_tool_results(
 
 
 def _check(
-    state: State, session: MnesisSession, content: str | list[TextPart | MediaPart], tools: Sequence[Any] | None
+    state: State,
+    session: MnesisSession,
+    content: str | list[TextPart | MediaPart | FileRefPart],
+    tools: Sequence[Any] | None,
 ) -> None:
     """Raise what is wrong with a message before a branch is made for it."""
     with contextlib.suppress(ContextOverflow):  # the branch has more room
         state.bridge.call(session.preview, content, tools=tools)
 
 
-def _with_attachments(
-    shell: InteractiveShell, options: argparse.Namespace, message: str, config: MnesisConfig
-) -> str | list[TextPart | MediaPart]:
-    """What is sent: what is attached, then what was written."""
+def _attachments(shell: InteractiveShell, options: argparse.Namespace) -> list[Attached]:
+    """What is attached, as far as it can be told without a session."""
     formatter = shell.display_formatter
     if not options.attach or formatter is None:
-        return message
+        return []
 
     def draw(value: Any) -> bytes | str | None:
         bundle, _ = formatter.format(value, include={"image/png"})  # type: ignore[no-untyped-call]
         picture: bytes | str | None = bundle.get("image/png")
         return picture
 
-    limits = {"rows": CURRENT.settings.rows, "most_tokens": config.file.inline_threshold}
-    parts = [attached(name, shell.user_ns, draw=draw, **limits) for name in options.attach]
+    return [attached(name, shell.user_ns, draw=draw) for name in options.attach]
+
+
+def _content(
+    state: State, message: str, attachments: Sequence[Attached], attach: Callable[..., Any]
+) -> str | list[TextPart | MediaPart | FileRefPart]:
+    """What is sent: what is attached, then what was written. `attach` makes parts of files and tables."""
+    if not attachments:
+        return message
+    parts = [
+        state.bridge.call(attach, each.content, name=each.name) if isinstance(each, Source) else each
+        for each in attachments
+    ]
     return [*parts, TextPart(text=message)]
 
 
@@ -224,7 +239,7 @@ def _dry_run(
     state: State,
     session: MnesisSession | None,
     options: argparse.Namespace,
-    content: str | list[TextPart | MediaPart],
+    content: str | list[TextPart | MediaPart | FileRefPart],
     tools: Sequence[Any] | None,
 ) -> Output:
     prompt = options.system
