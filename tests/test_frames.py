@@ -15,6 +15,7 @@ from pictures import png
 from summarisers import Model, create, fill, settled, talk
 
 from mnesis import (
+    BadRequest,
     FileRefPart,
     InputError,
     MediaPart,
@@ -28,6 +29,7 @@ from mnesis import (
 from mnesis.errors import Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis.models.message import Part
+from mnesis.operators import LLMMap
 from mnesis_jupyter import frames
 from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.frames import query, saving
@@ -102,6 +104,19 @@ VIEWS = {
         "session_id kind source_id fidelity role turn tokens",
         "string category string category category Int64 Int64",
     ),
+    "map_runs": (
+        ["run_id"],
+        "kind state model session_id total pending running done failed attempts input_tokens output_tokens cost "
+        "unpriced template schema options created_at finished_at",
+        "category category category string Int64 Int64 Int64 Int64 Int64 Int64 Int64 Int64 Float64 Int64 string string "
+        "string time time",
+    ),
+    "map_items": (
+        ["run_id", "item"],
+        "state input output error_kind error attempts input_tokens output_tokens cache_read_tokens cache_write_tokens "
+        "total_tokens cost session_id started_at finished_at seconds",
+        "category string string category string Int64 Int64 Int64 Int64 Int64 Int64 Float64 string time time Float64",
+    ),
 }
 
 
@@ -133,6 +148,12 @@ async def some_turns(store, title="talk", turns=3):
             await session.send("More?")
         window = await session.context()
     return session, window
+
+
+async def a_map(store):
+    """A run with an item that failed."""
+    llm = ScriptedProvider(["One.", BadRequest("no"), "Three."])
+    return await LLMMap(model="test/scripted", llm=llm, db_path=store).run_all(["a", "b", "c"], "{{ item }}?")
 
 
 async def compacted(store):
@@ -174,7 +195,10 @@ def dtypes(frame):
 @pytest.mark.parametrize("full", [False, True], ids=["empty", "full"])
 async def test_each_view_has_its_index_columns_and_dtypes_with_and_without_rows(name, full, store):
     index, columns, types = VIEWS[name]
-    if full:
+    if full and name.startswith("map_"):
+        await a_map(store)
+        frame = getattr(frames, name)()
+    elif full:
         session, *_ = await (compacted if name in ("summaries", "sources", "files") else some_turns)(store)
         frame = getattr(frames, name)(session.id)
     elif name == "context":

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from mnesis import InputError, NotFound
 from mnesis.errors import describe_value
 from mnesis_jupyter.current import CURRENT
-from mnesis_jupyter.frames import log, memory
+from mnesis_jupyter.frames import log, maps, memory
 from mnesis_jupyter.frames.query import sql
 from mnesis_jupyter.frames.reading import (
     Moment,
@@ -58,6 +58,8 @@ __all__ = [
     "find_session",
     "ids",
     "listing",
+    "map_items",
+    "map_runs",
     "messages",
     "names",
     "parts",
@@ -314,6 +316,51 @@ def _check_turns(path: Path, session: str | None, *turns: int | None) -> None:
             path, "SELECT 1 FROM branch_turn WHERE branch_id = ? AND idx = ?", (session, turn)
         ):
             raise NotFound("turn", str(turn), f"session {session} does not have it; turns count from 0")
+
+
+# -- maps -------------------------------------------------------------------------------------------------------------
+
+
+def map_runs(
+    session: SessionLike = None,
+    *,
+    kind: str | None = None,
+    state: str | None = None,
+    model: str | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    db: str | Path | None = None,
+) -> "pd.DataFrame":
+    """One row a run of a map (`LLMMap`, `AgenticMap`): where its items are, what it has used. Key: `run_id`.
+
+    With `session`, those that it asked for. `total` is missing while the inputs are not all stored. `state` is as it is
+    stored: that of a run whose process died stays "running". `unpriced` counts the items of unknown cost.
+
+    >>> len(frames.map_runs(state="stopped"))
+    0
+    """
+    return read(maps.MAP_RUNS, session, db, kind=kind, state=state, model=model, since=since, until=until)
+
+
+def map_items(
+    run: str | None = None,
+    *,
+    state: str | None = None,
+    error_kind: str | None = None,
+    session: SessionLike = None,
+    db: str | Path | None = None,
+) -> "pd.DataFrame":
+    """One row an item of a run, in the order of its inputs; of all runs without one. Key: `run_id`, `item`.
+
+    `input` and `output` are JSON. Raises `NotFound` for a run that is not there.
+
+    >>> frames.map_items(state="failed").empty
+    True
+    """
+    path, _ = scope(session, db)
+    if run is not None and not rows(path, "SELECT 1 FROM map_run WHERE id = ?", (run,)):
+        raise NotFound("run", str(run), f"{path} does not hold it; frames.map_runs() lists them")
+    return read(maps.MAP_ITEMS, session, db, run=run, state=state, error_kind=error_kind)
 
 
 # -- all of them ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mnesis_jupyter.frames import log, memory
+from mnesis_jupyter.frames import log, maps, memory
 from mnesis_jupyter.frames.reading import View
 
 TABLES: Mapping[str, View] = {
@@ -17,5 +17,7 @@ TABLES: Mapping[str, View] = {
     "sources": memory.SOURCES,
     "events": log.EVENTS,
     "usage": log.usage(),
+    "map_runs": maps.MAP_RUNS,
+    "map_items": maps.MAP_ITEMS,
 }
 """Those of any number of sessions: all but the context, which is one window."""
