@@ -1,6 +1,5 @@
 """`--attach`, `--format`, `--max-tokens`, `--temperature` and the cost of a dry run, in a real IPython shell."""
 
-
 import pandas as pd
 import pytest
 from notebook_shell import opened

@@ -14,6 +14,7 @@ import pytest
 from summarisers import Model, create, settled
 
 from mnesis import FileConfig, FileRefPart, MnesisConfig, MnesisSession, NotFound, TextPart, ToolPart
+from mnesis.erasing import erase
 from mnesis.errors import FileError, InputError
 from mnesis.llm.base import ModelLimits
 from mnesis.llm.scripted import Reply, ScriptedProvider
@@ -424,3 +425,19 @@ def test_a_file_of_three_gigabytes_is_attached_and_read_at_its_end_in_little_mem
     assert "estimate 3000000032" in ran.stdout
     assert "the last but one\\nthe last line" in ran.stdout
     assert int(ran.stdout.rpartition("MB ")[2]) < 400
+
+
+async def test_a_fork_has_the_files_of_its_past_and_an_erasure_takes_those_of_its_session(store_path, config, big):
+    async with opened(store_path, config) as session:
+        part = await session.attach(big)
+        assert isinstance(part, FileRefPart)
+        await session.send([part, TextPart(text="Look.")])
+        await session.attach(big, name="not in the past")
+        fork = await session.fork(turn=0)
+        assert [each.id for each in await fork.files()] == [part.file_id]
+        await fork.close()
+    async with opened(store_path, config) as other:
+        await other.attach(big)
+    await erase(other.id, db_path=store_path)
+    with closing(sqlite3.connect(store_path)) as cx:
+        assert cx.execute("SELECT count(*) FROM file WHERE session_id = ?", (other.id,)).fetchone() == (0,)
