@@ -110,6 +110,12 @@ class LiveReply:
         self._round().pieces.append(text)
         self._changed()
 
+    def complete(self, text: str) -> None:
+        """The last round's text is this: some of it may not have come here."""
+        told = "".join(self._rounds[-1].pieces)
+        if text.startswith(told) and text != told:
+            self.add(text[len(told) :])
+
     def update(self, part: Part) -> None:
         """A thought that is complete, or a tool call in one of its states."""
         match part:

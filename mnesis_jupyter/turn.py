@@ -126,7 +126,7 @@ def converse(
                             result = event.result
             except BaseException as error:
                 if result is None:
-                    _stop(live, events, error)
+                    _stop(live, events, error, lambda: _kept(state, session, begun.turn))
                 raise
     finally:
         begun.close()
@@ -136,7 +136,13 @@ def converse(
     return ChatResult(result, live.finish(result, size, budget, _compacted(session, result), notices), turn.cell)
 
 
-def _stop(live: LiveReply, events: Stream[StreamEvent], error: BaseException) -> None:
+def _kept(state: State, session: MnesisSession, turn: int | None) -> str:
+    """What is stored of a reply that was cut off: it may be more than had come here."""
+    messages = state.bridge.call(session.messages)
+    return next((each.text for each in reversed(messages) if each.partial and each.turn == turn), "")
+
+
+def _stop(live: LiveReply, events: Stream[StreamEvent], error: BaseException, kept: Callable[[], str]) -> None:
     """Show what there is of a reply that will not be finished."""
     for event in events.cancel():
         match event:
@@ -145,6 +151,8 @@ def _stop(live: LiveReply, events: Stream[StreamEvent], error: BaseException) ->
             case PartUpdate(part=part):
                 live.update(part)
     running = ", ".join(live.running)  # now: that a call runs may have been told, and not been read yet
+    if isinstance(error, KeyboardInterrupt):
+        live.complete(kept())
     live.stop()
     if isinstance(error, KeyboardInterrupt):
         told = "the reply was stopped. What there is of it is kept, and not sent again; the next cell works"

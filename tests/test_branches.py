@@ -76,6 +76,14 @@ async def test_the_same_message_makes_the_same_request_after_a_fork(long, turn):
         await whole(fork)
 
 
+async def test_the_history_of_a_fork_is_that_of_its_past_before_its_first_turn(store_path):
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path) as session:
+        for number in range(5):
+            await session.record(f"question {number}", f"answer {number}")
+        async with await session.fork(turn=2) as fork:
+            assert fork.history() == session.history()[:3]
+
+
 async def test_a_fork_of_all_turns_has_the_current_window(long):
     await long.compact()
     async with await long.fork() as fork:

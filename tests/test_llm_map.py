@@ -372,7 +372,7 @@ async def test_an_error_of_one_item_is_its_result(make):
 async def test_a_provider_that_raises_anything_fails_its_item_without_the_key(make):
     class Broken(ScriptedProvider):
         async def stream(self, request):
-            raise ValueError("key sk-abcdefghijklmnop is bad")
+            raise ValueError("key sk-very-secret-abcdefghij is bad")
             yield
 
     (result,) = await make(Broken([])).run_all(["x"], "{{ item }}")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from notebook_shell import opened
@@ -245,14 +246,24 @@ def test_a_provider_that_fails_at_once_has_no_reply_and_names_the_error(notebook
 
 
 def test_an_interrupt_stops_the_reply_and_the_turn_is_stored_as_aborted(notebook):
-    script(Reply("one two three four five six", delay=0.05), "Whole.")
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    notebook("%%mnesis\nHello.")  # what is imported with the first reply is there
+    notebook("%mnesis new")
+    llm = ScriptedProvider([Reply("one two three four five six", delay=0.05), "Whole."])
+    mnesis_jupyter.open_session(model="test/scripted", llm=llm)
+
+    def interrupt():
+        while not llm.requests:
+            time.sleep(0.01)
+        time.sleep(0.12)  # amid the words
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
     ran = notebook.run("%%mnesis\nCount.")
     assert isinstance(ran.error, KeyboardInterrupt)
     assert "was stopped" in shown(ran)
     assert "stopped: kept as partial" in ran.text
-    assert frames.turns()["state"].tolist() == ["aborted"]
-    partial = frames.messages(role="assistant")["text"].iloc[0]
+    assert frames.turns()["state"].tolist()[-1] == "aborted"
+    partial = frames.messages(role="assistant")["text"].iloc[-1]
     assert partial.startswith("one ")
     assert partial.strip() in ran.text
     assert "Whole." in notebook("%%mnesis\nHello again.").text

@@ -272,7 +272,7 @@ def test_an_interrupt_stops_the_tool_and_says_so(notebook):
     script(calls(("rain", {"city": "Oslo"}), ("slow", {}), text="Let me see."), "Whole.")
 
     def interrupt() -> None:
-        began.wait(10)
+        began.wait(60)
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -302,7 +302,7 @@ def test_an_interrupt_does_not_wait_for_a_function_that_cannot_be_stopped(notebo
     script(calls(("stubborn", {})), "Whole.")
 
     def interrupt() -> None:
-        began.wait(10)
+        began.wait(60)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()

@@ -47,7 +47,7 @@ class Accounts:
 
     def add(self, rows: Sequence[TurnRow], start: int | None = None) -> None:
         """Take in the turns from `start` on (by default the first of them)."""
-        first = start if start is not None else rows[0].idx if rows else 0
+        first = start if start is not None else rows[0].idx if rows else len(self.rows)
         self.rows[first:] = rows
         self.usage += turns.usage_of(row for row in rows if row.session_id == self._session_id)
 
