@@ -12,6 +12,7 @@
 
 import importlib
 import importlib.util
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mnesis_jupyter.cell import submit_tool_results
     from mnesis_jupyter.facade import Chat, chat
     from mnesis_jupyter.frames import sql
+    from mnesis_jupyter.maps import llm_map
     from mnesis_jupyter.state import open_session, use
     from mnesis_jupyter.turn import ChatResult
     from mnesis_jupyter.widgets import inspect
@@ -34,6 +36,7 @@ __all__ = [
     "chat",
     "frames",
     "inspect",
+    "llm_map",
     "load_ipython_extension",
     "open_session",
     "sql",
@@ -51,6 +54,7 @@ _LAZY = {
     "RunningTurn": "background",
     "chat": "facade",
     "inspect": "widgets",
+    "llm_map": "maps",
     "open_session": "state",
     "sql": "frames",
     "submit_tool_results": "cell",
@@ -67,10 +71,12 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
     from mnesis_jupyter.magics import MnesisMagics
 
     CURRENT.configure(shell.config)
+    _accessors()
     _configurables(shell).append(CURRENT.settings)
     shell.register_magics(MnesisMagics)
     formatters.register(shell)
     shell.Completer.custom_matchers.append(complete)
+    shell.events.register("pre_run_cell", _accessors)
     threading.Thread(target=_warm_up, daemon=True).start()
 
 
@@ -83,6 +89,8 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
 
     shut_down()
     formatters.unregister(shell)
+    if _accessors in shell.events.callbacks["pre_run_cell"]:
+        shell.events.unregister("pre_run_cell", _accessors)
     if complete in (matchers := shell.Completer.custom_matchers):
         matchers.remove(complete)
     if CURRENT.settings in (configurables := _configurables(shell)):
@@ -107,6 +115,12 @@ def _warm_up() -> None:
     importlib.import_module("mnesis_jupyter.cell")
     importlib.import_module("mnesis_jupyter.commands")
     importlib.import_module("mnesis").known_models()
+
+
+def _accessors(info: object = None) -> None:
+    """Give DataFrames their `.mnesis` once there is pandas, which is not imported for it."""
+    if "pandas" in sys.modules:
+        importlib.import_module("mnesis_jupyter.frames.accessor")
 
 
 def _configurables(shell: "InteractiveShell") -> list[Any]:

@@ -44,16 +44,26 @@ def _completed(context: CompletionContext) -> tuple[str, str, list[str]]:
     if not (found := _CELL.match(line) or _LINE.match(line)):
         return "", "", []
     from mnesis import MnesisError
-    from mnesis_jupyter import cell
 
     try:
         rest = line[found.end() :]
-        return _argument(cell.parser(), rest) if found[0].endswith("%%mnesis") else _subcommand(rest)
+        return _cell(rest) if found[0].endswith("%%mnesis") else _subcommand(rest)
     except MnesisError:  # a store that cannot be read, a wrong setting: the cell will say so when it is run
         return "", "", []
 
 
 # -- lines ------------------------------------------------------------------------------------------------------------
+
+
+def _cell(rest: str) -> tuple[str, str, list[str]]:
+    from mnesis_jupyter import cell, map_cell
+
+    words, fragment = _words(rest)
+    if words[:1] == [map_cell.NAME]:
+        return _argument(map_cell.parser(), rest, after=1)
+    if not words and fragment and map_cell.NAME.startswith(fragment):
+        return fragment, "subcommand", [map_cell.NAME]
+    return _argument(cell.parser(), rest)
 
 
 def _subcommand(rest: str) -> tuple[str, str, list[str]]:
@@ -153,6 +163,16 @@ def _ids(beginning: str) -> Iterable[str]:
     return frames.ids(session.db_path, session.id, beginning, _MOST)
 
 
+def _runs(beginning: str) -> Iterable[str]:
+    """Of maps, the newest first."""
+    from mnesis_jupyter import frames
+    from mnesis_jupyter.current import CURRENT
+
+    yield from (id for *_, id in frames.map_listing(CURRENT.store, _MOST))
+    if beginning:
+        yield from _names(beginning)
+
+
 def _summaries(beginning: str) -> Iterable[str]:
     return (id for id in _ids(beginning or "sum_") if id.startswith("sum_"))
 
@@ -207,6 +227,9 @@ _OF_KIND: Mapping[str, Callable[[str], Iterable[str]]] = {
     "db": _paths,
     "attach": _attachables,
     "out": _names,
+    "inputs": _attachables,
+    "schema": _names,
+    "resume": _runs,
     "other": _sessions,
     "tools": _functions,
     "subcommand": _subcommands,

@@ -56,6 +56,14 @@ class MnesisMagics(Magics):
             %mnesis grep PATTERN [--regex] [--summary ID] [--role ROLE] [-n COUNT]
             %mnesis expand | describe | why ID
 
+        One prompt about each of many items, with a DataFrame of what came of them:
+
+            %%mnesis map NAME|FILE [-o VAR] [--schema NAME] [-m MODEL] [--system TEXT] [--concurrency N] [--limit N]
+                     [--retries N] [--resume RUN [--retry-failed]]
+            What is the mood of {{ item.text }}?
+
+            %mnesis maps
+
         And:
 
             %mnesis help [SUBCOMMAND]
@@ -64,7 +72,7 @@ class MnesisMagics(Magics):
         `%mnesis help` explains each; the same as DataFrames: `from mnesis_jupyter import frames`.
         """
         from mnesis_jupyter import cell as chat_cell
-        from mnesis_jupyter import commands
+        from mnesis_jupyter import commands, map_cell
         from mnesis_jupyter.arguments import split
         from mnesis_jupyter.interpolation import interpolate
         from mnesis_jupyter.output import show
@@ -72,6 +80,8 @@ class MnesisMagics(Magics):
 
         shell = get_ipython()
         with _told():
+            if cell is not None and (words := split(line))[:1] == [map_cell.NAME]:
+                return map_cell.run(shell, map_cell.parser().read(words[1:]), cell)
             if cell is not None:
                 return chat_cell.run(state(), shell, chat_cell.parser().read(split(line)), cell)
             if output := commands.run(state(), interpolate(line, shell.user_ns)):

@@ -15,6 +15,7 @@ def _help(state: State, options: argparse.Namespace) -> Output:
         return preformatted(find(options.subcommand).parser().format_help().rstrip())
     rows = [
         ("%%mnesis", "The cell is a message: the reply is shown below. Options: %%mnesis -h"),
+        ("%%mnesis map", "The cell is a template, asked about each item. Options: %%mnesis map -h"),
         *((f"%mnesis {each.name}", each.help) for each in COMMANDS.values()),
     ]
     return table(rows, ("magic", "what it does"), "mnesis in a notebook")

@@ -59,6 +59,8 @@ __all__ = [
     "ids",
     "listing",
     "map_items",
+    "map_listing",
+    "map_results",
     "map_runs",
     "messages",
     "names",
@@ -363,6 +365,16 @@ def map_items(
     return read(maps.MAP_ITEMS, session, db, run=run, state=state, error_kind=error_kind)
 
 
+def map_results(run: str, *, index: Any = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row an item of a run: the fields of its output as columns, or `output`; beside them how it went.
+
+    Those are `success` (missing while the item is not done), `error`, `error_kind`, `attempts`, `cost`; where a field
+    is called so, that of the item ends in `_`. Key: `item`, or the `index` that is given. Raises `NotFound`.
+    """
+    path, _ = scope(None, db)
+    return maps.results(path, run, index)
+
+
 # -- all of them ------------------------------------------------------------------------------------------------------
 
 
@@ -433,6 +445,17 @@ def listing(path: Path, count: int) -> list[tuple[str, str | None, str, int, int
         FROM session_now s JOIN lineage l ON l.session_id = s.id AND l.ancestor_id = s.id
             LEFT JOIN turn t ON t.session_id = s.id
         GROUP BY s.id ORDER BY s.created_at DESC, s.id DESC LIMIT ?
+    """
+    return rows(path, query, (count,))
+
+
+def map_listing(path: Path, count: int) -> list[tuple[str, str, int | None, int, int, str, str, str]]:
+    """Of the newest runs: state, model, items, done, failed, template, time of creation (UTC), id."""
+    query = """
+        SELECT r.state, r.model, r.total, (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'done'),
+            (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'failed'), substr(r.template, 1, 200),
+            strftime('%Y-%m-%d %H:%M', r.created_at / 1000000, 'unixepoch'), r.id
+        FROM map_run r ORDER BY r.created_at DESC, r.id DESC LIMIT ?
     """
     return rows(path, query, (count,))
 

@@ -1,5 +1,6 @@
 """`df.mnesis`: what is drawn and added up most often, beside the DataFrames of `frames`."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -25,10 +26,16 @@ _SHORTEST = 0.004
 
 @pd.api.extensions.register_dataframe_accessor("mnesis")
 class Accessor:
-    """On `frames.turns()`, whole or filtered. Plots are drawn on `ax`, or on a new figure, and need matplotlib."""
+    """`llm_map` is on any DataFrame, the rest on `frames.turns()`, whole or filtered. Plots are drawn on `ax`, or on a
+    new figure, and need matplotlib.
+    """
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
+
+    def llm_map(self, template: str | None = None, schema: Any = None, **options: Any) -> pd.DataFrame:
+        """Ask a model about each row, `{{ item.column }}`; `schema` and `options` as for `mnesis_jupyter.llm_map`."""
+        return _llm_map(self._frame, template, schema, **options)
 
     def plot_budget(self, budget: int | None = None, *, ax: "Axes | None" = None) -> "Axes":
         """What each turn's window was made of, in tokens; `budget` draws a line (`session.context()` has it)."""
@@ -111,6 +118,24 @@ class Accessor:
         if count > 1:
             raise InputError(f"{method}() is for one session, and here are {count}; give frames.turns('my chat')")
         return frame
+
+
+@pd.api.extensions.register_series_accessor("mnesis")
+class SeriesAccessor:
+    """On any Series."""
+
+    def __init__(self, series: "pd.Series[Any]") -> None:
+        self._series = series
+
+    def llm_map(self, template: str | None = None, schema: Any = None, **options: Any) -> pd.DataFrame:
+        """Ask a model about each value, `{{ item }}`; `schema` and `options` as for `mnesis_jupyter.llm_map`."""
+        return _llm_map(self._series, template, schema, **options)
+
+
+def _llm_map(inputs: Any, template: str | None, schema: Any, **options: Any) -> pd.DataFrame:
+    # By name: a map runs the engine, which is above what only reads.
+    frame: pd.DataFrame = importlib.import_module("mnesis_jupyter.maps").llm_map(inputs, template, schema, **options)
+    return frame
 
 
 def _axes(ax: "Axes | None") -> "Axes":

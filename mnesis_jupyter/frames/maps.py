@@ -1,6 +1,15 @@
 """Maps as DataFrames: one row a run, or one row an item."""
 
-from mnesis_jupyter.frames.reading import CATEGORY, FLOAT, INT, TEXT, TIME, View
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnesis import NotFound
+from mnesis_jupyter.frames.reading import BOOL, CATEGORY, FLOAT, INT, TEXT, TIME, View, column, rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _STATES = ("pending", "running", "done", "failed")
 
@@ -74,3 +83,64 @@ MAP_ITEMS = View(
     session="r.session_id",
     filters={"run": "i.run_id = :run", "state": "i.state = :state", "error_kind": "i.error_kind = :error_kind"},
 )
+
+_RESULTS = """
+    SELECT idx, state, output, CASE state WHEN 'failed' THEN error END, CASE state WHEN 'failed' THEN error_kind END,
+        attempts, cost
+    FROM map_item WHERE run_id = ? ORDER BY idx
+"""
+_BESIDE = {"success": BOOL, "error": TEXT, "error_kind": CATEGORY, "attempts": INT, "cost": FLOAT}
+_DTYPES = {"string": TEXT, "integer": INT, "number": FLOAT, "boolean": BOOL}
+
+
+def results(path: Path, run: str, index: "pd.Index[Any] | None") -> "pd.DataFrame":
+    """What came of each item, with the fields of the outputs as columns. Raises `NotFound`."""
+    import pandas as pd
+
+    found = rows(path, "SELECT schema FROM map_run WHERE id = ?", (run,))
+    if not found:
+        raise NotFound("run", str(run), f"{path} does not hold it; frames.map_runs() lists them")
+    ((schema,),) = found
+    items = rows(path, _RESULTS, (run,))
+    if index is None:
+        index = pd.RangeIndex(len(items), name="item")
+    elif len(index) != len(items):
+        index = index[: len(items)]  # stopped while its inputs were being stored
+    outputs = [None if text is None or state != "done" else json.loads(text) for _, state, text, *_ in items]
+    fields = _fields({} if schema is None else json.loads(schema))
+    columns: dict[str, Any] = {}
+    if fields is None:
+        columns["output"] = _column(outputs, TEXT if schema is None else "object")
+    else:
+        for name, dtype in fields.items():
+            columns[name] = _column([(output or {}).get(name) for output in outputs], dtype)
+    success = [None if state in ("pending", "running") else state == "done" for _, state, *_ in items]
+    beside = [success, *([item[at] for item in items] for at in range(3, 7))]
+    for (name, dtype), values in zip(_BESIDE.items(), beside, strict=True):
+        columns[f"{name}_" if name in columns else name] = column(values, dtype)
+    frame = pd.DataFrame({name: values.set_axis(index) for name, values in columns.items()}, index=index)
+    frame.attrs["run_id"] = run
+    return frame
+
+
+def _fields(schema: Mapping[str, Any]) -> dict[str, str] | None:
+    """The fields of an object with their dtypes; `None` where the outputs are no objects with fields that are known."""
+    if "$ref" in schema:
+        schema = schema.get("$defs", {}).get(str(schema["$ref"]).rpartition("/")[2], {})
+    properties = schema.get("properties")
+    return {name: _dtype(each) for name, each in properties.items()} if properties else None
+
+
+def _dtype(schema: Any) -> str:
+    if not isinstance(schema, Mapping):
+        return "object"
+    kinds = [each.get("type") for each in schema.get("anyOf", [schema]) if isinstance(each, Mapping)]
+    told = [kind for kind in kinds if kind != "null"]
+    return _DTYPES.get(told[0], "object") if len(told) == 1 and isinstance(told[0], str) else "object"
+
+
+def _column(values: list[Any], dtype: str) -> "pd.Series[Any]":
+    try:
+        return column(values, dtype)
+    except (TypeError, ValueError, OverflowError):  # as an integer that is larger than 64 bits
+        return column(values, "object")

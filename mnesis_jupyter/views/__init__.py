@@ -25,6 +25,7 @@ from mnesis_jupyter.views.inspection import (
     summaries_copy_html,
     timeline_copy_html,
 )
+from mnesis_jupyter.views.maps import MapState, map_html, map_text
 from mnesis_jupyter.views.page import Span, map_svg, page_html
 from mnesis_jupyter.views.pieces import KINDS, span_words
 from mnesis_jupyter.views.recall import (
@@ -54,6 +55,7 @@ __all__ = [
     "Inspection",
     "ItemLine",
     "LaneLine",
+    "MapState",
     "Node",
     "ReplyState",
     "Span",
@@ -83,7 +85,9 @@ __all__ = [
     "lineage_html",
     "lineage_text",
     "lost_html",
+    "map_html",
     "map_svg",
+    "map_text",
     "message_html",
     "notice_html",
     "notice_text",
