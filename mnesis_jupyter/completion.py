@@ -168,7 +168,7 @@ def _runs(beginning: str) -> Iterable[str]:
     from mnesis_jupyter import frames
     from mnesis_jupyter.current import CURRENT
 
-    yield from (id for *_, id in frames.map_listing(CURRENT.store, _MOST))
+    yield from (id for *_, id, _ in frames.map_listing(CURRENT.store, _MOST))
     if beginning:
         yield from _names(beginning)
 

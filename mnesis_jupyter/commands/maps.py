@@ -8,7 +8,7 @@ from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.output import Output, joined
 from mnesis_jupyter.state import State
 
-_COLUMNS = ("state", "model", "items", "done", "failed", "template", "begun (UTC)", "id")
+_COLUMNS = ("state", "model", "items", "done", "failed", "begun (UTC)", "id", "template")
 
 
 @command(

@@ -450,11 +450,11 @@ def listing(path: Path, count: int) -> list[tuple[str, str | None, str, int, int
 
 
 def map_listing(path: Path, count: int) -> list[tuple[str, str, int | None, int, int, str, str, str]]:
-    """Of the newest runs: state, model, items, done, failed, template, time of creation (UTC), id."""
+    """Of the newest runs: state, model, items, done, failed, time of creation (UTC), id, beginning of the template."""
     query = """
         SELECT r.state, r.model, r.total, (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'done'),
-            (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'failed'), substr(r.template, 1, 200),
-            strftime('%Y-%m-%d %H:%M', r.created_at / 1000000, 'unixepoch'), r.id
+            (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'failed'),
+            strftime('%Y-%m-%d %H:%M', r.created_at / 1000000, 'unixepoch'), r.id, substr(r.template, 1, 60)
         FROM map_run r ORDER BY r.created_at DESC, r.id DESC LIMIT ?
     """
     return rows(path, query, (count,))
