@@ -115,7 +115,7 @@ def test_what_is_too_large_or_no_text_goes_along_as_a_reference_to_it(notebook, 
     notebook.names["table"] = pd.DataFrame({"number": range(20_000)})
     notebook(f"%%mnesis --attach {name}\nWhat is it?")
     assert f"· {name} ·" in sent(provider)
-    assert len(frames.files(type="file_ref")) == 1
+    assert len(frames.attachments(type="file_ref")) == len(frames.files()) == 1
 
 
 # -- how the reply is shown ---------------------------------------------------------------------------------------

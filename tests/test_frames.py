@@ -66,11 +66,16 @@ VIEWS = {
         "result_part_id result_message_id result_turn called_at answered_at",
         "Int64 string string string category string string Int64 Int64 string string string string Int64 time time",
     ),
-    "files": (
+    "attachments": (
         ["session_id", "seq", "part"],
         "turn role type file_id path url media_type size file_tokens tokens description width height part_id "
         "message_id created_at",
         "Int64 category category string string string category Int64 Int64 Int64 string Int64 Int64 string string time",
+    ),
+    "files": (
+        ["session_id", "file_id"],
+        "name path media_type encoding size tokens counted kept hash summary modified_at created_at",
+        "string string category category Int64 Int64 category boolean string string time time",
     ),
     "usage": (
         ["session_id", "day", "model"],
@@ -180,6 +185,7 @@ async def compacted(store):
             ]
             await session.record([TextPart(text=talk(number, 50)), file], reply)
             await settled(session)
+        await session.attach(b"\x00\x01")  # never sent
         await session.send("word " * 12_000)
         await fill(session, 60, 500)
         windows = {turn: await session.context(turn) for turn in [None, *range(len(session.history()))]}
@@ -199,7 +205,8 @@ async def test_each_view_has_its_index_columns_and_dtypes_with_and_without_rows(
         await a_map(store)
         frame = getattr(frames, name)()
     elif full:
-        session, *_ = await (compacted if name in ("summaries", "sources", "files") else some_turns)(store)
+        long = name in ("summaries", "sources", "attachments", "files")
+        session, *_ = await (compacted if long else some_turns)(store)
         frame = getattr(frames, name)(session.id)
     elif name == "context":
         async with MnesisSession.open(model="offline/quote", db_path=store, system_prompt="") as session:
@@ -396,7 +403,7 @@ async def test_files_and_media_tell_their_size_and_never_their_bytes(store):
     async with MnesisSession.open(model="offline/quote", db_path=store) as session:
         await session.record([TextPart(text="Look."), image, link, file], "I see.")
         window = await session.context()
-    frame = frames.files()
+    frame = frames.attachments()
     assert frame["path"].fillna("").tolist() == ["a.png", "", "a/b.csv"]
     assert frame["size"].fillna(-1).tolist() == [len(png(30, 20)), -1, 10]
     assert frame["description"].fillna("").tolist() == ["a grey area", "", "two columns"]
@@ -406,7 +413,7 @@ async def test_files_and_media_tell_their_size_and_never_their_bytes(store):
     told = {item.id: item.tokens for item in window.items}
     assert frame["tokens"].tolist() == [told[id] for id in frame["part_id"]]
     assert str(image.data) not in frame.to_csv()
-    assert frames.files(type="file_ref", media_type="text/csv")["file_id"].tolist() == ["file_1"]
+    assert frames.attachments(type="file_ref", media_type="text/csv")["file_id"].tolist() == ["file_1"]
 
 
 async def test_a_long_view_is_read_in_pieces_of_one_snapshot(store):
@@ -445,7 +452,7 @@ async def test_views_can_be_narrowed_by_time_and_turn(store):
 async def test_a_filter_is_asked_of_the_database_which_looks_it_up(store):
     await some_turns(store)
     plan = sqlite3.connect(store)
-    for name in ("turns", "messages", "parts", "files", "events", "tool_calls", "context_changes"):
+    for name in ("turns", "messages", "parts", "attachments", "files", "events", "tool_calls", "context_changes"):
         query, values = TABLES[name].sql("sess_1", {})
         told = "\n".join(row[3] for row in plan.execute(f"EXPLAIN QUERY PLAN {query}", values))
         assert not re.search(r"SCAN (m|p|e|turn|message|part|event|view|context_item|tombstone)\b", told), told

@@ -16,14 +16,6 @@ _COLUMNS = (
     "created_at"
 )
 
-# A fork has what its past refers to.
-_OWN = """
-    session_id = :session OR (
-        session_id IN (SELECT ancestor_id FROM lineage WHERE session_id = :session)
-        AND EXISTS (SELECT 1 FROM branch_message m JOIN part p ON p.message_id = m.id
-            WHERE m.branch_id = :session AND p.type = 'file_ref' AND p.data ->> 'file_id' = file.id)
-    )
-"""
 _RAW = "file:"
 """Before a path that no encoding can carry, percent-encoded."""
 
@@ -41,15 +33,14 @@ def insert(cx: sqlite3.Connection, file: FileRecord) -> None:
 
 def find(cx: sqlite3.Connection, session_id: str, id: str) -> FileRecord | None:
     """A file of a session, or of the past that it shares."""
-    wanted = {"session": session_id, "id": id}
-    query = f"SELECT {_COLUMNS} FROM file WHERE id = :id AND ({_OWN})"
-    return next(_read(cx.execute(query, wanted)), None)
+    query = f"SELECT {_COLUMNS} FROM branch_file WHERE branch_id = ? AND id = ?"
+    return next(_read(cx.execute(query, (session_id, id))), None)
 
 
 def read_all(cx: sqlite3.Connection, session_id: str) -> list[FileRecord]:
     """The files of a session, in the order in which they were attached."""
-    query = f"SELECT {_COLUMNS} FROM file WHERE {_OWN} ORDER BY id"
-    return list(_read(cx.execute(query, {"session": session_id})))
+    query = f"SELECT {_COLUMNS} FROM branch_file WHERE branch_id = ? ORDER BY id"
+    return list(_read(cx.execute(query, (session_id,))))
 
 
 def stored_path(path: Path) -> str:

@@ -389,7 +389,15 @@ CREATE TRIGGER file_keeps BEFORE DELETE ON file WHEN NOT {erased}
     BEGIN SELECT RAISE(ABORT, 'file is append-only'); END;
 """.format(erased=_ERASED.format("OLD.session_id"))
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS, _TITLES, _ERASURES, _FILES)
+# A fork has those files of its ancestors that its past refers to.
+_BRANCH_FILES = """
+CREATE VIEW branch_file AS SELECT l.session_id AS branch_id, f.*
+    FROM lineage l JOIN file f ON f.session_id = l.ancestor_id
+    WHERE l.ancestor_id = l.session_id OR EXISTS (SELECT 1 FROM branch_message m JOIN part p ON p.message_id = m.id
+        WHERE m.branch_id = l.session_id AND p.type = 'file_ref' AND p.data ->> 'file_id' = f.id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _BRANCHES, _MAPS, _TITLES, _ERASURES, _FILES, _BRANCH_FILES)
 """Script n brings a file from version n to version n + 1."""
 
 

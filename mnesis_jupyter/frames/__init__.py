@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TABLES",
+    "attachments",
     "chunks",
     "context",
     "context_changes",
@@ -173,7 +174,7 @@ def tool_calls(
     return read(log.TOOL_CALLS, session, db, tool=tool, status=status, since=since, until=until)
 
 
-def files(
+def attachments(
     session: SessionLike = None,
     *,
     type: str | None = None,
@@ -185,10 +186,31 @@ def files(
     `size` is in bytes, `width` and `height` in pixels. `tokens` is what it costs in the window, `file_tokens` what the
     file would cost that a reference stands for. The bytes are not in it.
 
-    >>> len(frames.files("talk"))
+    >>> len(frames.attachments("talk"))
     0
     """
-    return read(log.FILES, session, db, type=type, media_type=media_type)
+    return read(log.ATTACHMENTS, session, db, type=type, media_type=media_type)
+
+
+def files(
+    session: SessionLike = None,
+    *,
+    media_type: str | None = None,
+    kept: bool | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    db: str | Path | None = None,
+) -> "pd.DataFrame":
+    """One row a file that `attach` made a reference of, sent or not, as it was then. Key: `session_id`, `file_id`.
+
+    Of a fork, those as well that its past refers to. `size` is in bytes; `tokens` is of the whole file, missing where
+    it is no text, and `counted` says what it is: "exact", "estimate" or "none". `path` is missing where it came as
+    bytes or as a table. `since`, `until`: when it was attached.
+
+    >>> frames.files("talk", kept=True).empty
+    True
+    """
+    return read(log.FILES, session, db, media_type=media_type, kept=kept, since=since, until=until)
 
 
 def events(

@@ -218,7 +218,7 @@ EVENTS = View(
 )
 
 # Base64 holds three bytes in four letters; `=` fills up the last four.
-FILES = View(
+ATTACHMENTS = View(
     """
     SELECT m.session_id, m.seq, p.idx AS part, m.turn, m.role, p.type, p.data ->> '$.file_id' AS file_id,
         coalesce(p.data ->> '$.path', p.data ->> '$.name') AS path, p.data ->> '$.url' AS url,
@@ -255,6 +255,40 @@ FILES = View(
     "m.session_id, m.seq, p.idx",
     session="m.branch_id",
     filters={"type": "p.type = :type", "media_type": "p.data ->> '$.media_type' = :media_type"},
+)
+
+FILES = View(
+    """
+    SELECT f.session_id, f.id AS file_id, f.name, f.path, f.media_type, f.encoding, f.size,
+        CASE f.counted WHEN 'none' THEN NULL ELSE f.tokens END AS tokens, f.counted, f.kept, f.hash, f.summary,
+        f.modified_ns / 1000 AS modified_at, f.created_at
+    FROM {file} f {where}
+    """,
+    ("session_id", "file_id"),
+    {
+        "session_id": TEXT,
+        "file_id": TEXT,
+        "name": TEXT,
+        "path": TEXT,
+        "media_type": CATEGORY,
+        "encoding": CATEGORY,
+        "size": INT,
+        "tokens": INT,
+        "counted": CATEGORY,
+        "kept": BOOL,
+        "hash": TEXT,
+        "summary": TEXT,
+        "modified_at": TIME,
+        "created_at": TIME,
+    },
+    "f.id",
+    session="f.branch_id",
+    filters={
+        "media_type": "f.media_type = :media_type",
+        "kept": "f.kept = :kept",
+        "since": "f.created_at >= :since",
+        "until": "f.created_at < :until",
+    },
 )
 
 _USED_BY = {

@@ -64,7 +64,10 @@ _CAME = (
 )
 
 _TABLES = (
-    *((f"{{{name}}}", name, f"branch_{name}") for name in ("turn", "message", "event", "view", "summary", "tombstone")),
+    *(
+        (f"{{{name}}}", name, f"branch_{name}")
+        for name in ("turn", "message", "event", "view", "summary", "tombstone", "file")
+    ),
     ("{item}", "context_item", "branch_item"),
     ("{of}", "session_id", "branch_id"),
     ("{made}", "s.rowid", "s.place"),

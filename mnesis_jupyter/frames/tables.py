@@ -11,6 +11,7 @@ TABLES: Mapping[str, View] = {
     "messages": log.MESSAGES,
     "parts": log.PARTS,
     "tool_calls": log.TOOL_CALLS,
+    "attachments": log.ATTACHMENTS,
     "files": log.FILES,
     "context_changes": memory.CONTEXT_CHANGES,
     "summaries": memory.SUMMARIES,
