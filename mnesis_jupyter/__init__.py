@@ -68,6 +68,7 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
     from mnesis_jupyter import formatters
     from mnesis_jupyter.completion import complete
     from mnesis_jupyter.current import CURRENT
+    from mnesis_jupyter.lines import Line
     from mnesis_jupyter.magics import MnesisMagics
 
     CURRENT.configure(shell.config)
@@ -75,6 +76,7 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
     _configurables(shell).append(CURRENT.settings)
     shell.register_magics(MnesisMagics)
     formatters.register(shell)
+    shell.input_transformer_manager.token_transformers.append(Line)
     shell.Completer.custom_matchers.append(complete)
     shell.events.register("pre_run_cell", _accessors)
     threading.Thread(target=_warm_up, daemon=True).start()
@@ -85,12 +87,15 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
     from mnesis_jupyter import formatters
     from mnesis_jupyter.completion import complete
     from mnesis_jupyter.current import CURRENT
+    from mnesis_jupyter.lines import Line
     from mnesis_jupyter.state import shut_down
 
     shut_down()
     formatters.unregister(shell)
     if _accessors in shell.events.callbacks["pre_run_cell"]:
         shell.events.unregister("pre_run_cell", _accessors)
+    if Line in (transformers := shell.input_transformer_manager.token_transformers):
+        transformers.remove(Line)
     if complete in (matchers := shell.Completer.custom_matchers):
         matchers.remove(complete)
     if CURRENT.settings in (configurables := _configurables(shell)):

@@ -35,6 +35,41 @@ def test_a_question_in_one_line_is_taken_as_it_is(notebook):
     assert "usage: %mnesis ask" in notebook("%mnesis ask --help").text
 
 
+@pytest.mark.parametrize(
+    ("cell", "asked"),
+    [
+        ("%mnesis ask Why?", "Why?"),
+        ("%mnesis ask What is it??", "What is it??"),
+        ("%mnesis ask What's this?", "What's this?"),
+        ("x = 1\nif x:\n    %mnesis ask Is (a) so?\n", "Is (a) so?"),
+    ],
+)
+def test_a_question_mark_at_the_end_of_a_line_is_part_of_the_question(notebook, cell, asked):
+    provider = ScriptedProvider(["ok"], cycle=True)
+    mnesis_jupyter.open_session(model="test/scripted", llm=provider)
+    assert "ok" in notebook(cell).text
+    assert provider.requests[-1].messages[-1]["content"] == asked
+
+
+def test_a_search_may_end_on_a_question_mark_and_so_may_a_title(notebook):
+    notebook("%%mnesis -s Who?\nWhere is the gate?")
+    assert "Where is the gate?" in notebook("%mnesis grep the gate?").text
+    assert "1 turn so far" in notebook("%mnesis use Who?").text
+
+
+def test_a_question_mark_behind_a_name_is_help_and_elsewhere_what_it_was(notebook):
+    assert notebook("%mnesis grep?").text == notebook("%mnesis help grep").text
+    assert isinstance(notebook.run("%mnesis grip?").error, InputError)
+    read = notebook.shell.transform_cell
+    assert read("%mnesis?") == "get_ipython().run_line_magic('pinfo', '%mnesis')\n"
+    assert read("%mnesis??") == "get_ipython().run_line_magic('pinfo2', '%mnesis')\n"
+    assert read("name?") == "get_ipython().run_line_magic('pinfo', 'name')\n"
+    notebook('text = """\n%mnesis ask Why?\n"""')
+    assert notebook.names["text"] == "\n%mnesis ask Why?\n"
+    notebook("%unload_ext mnesis_jupyter")
+    assert read("%mnesis ask Why?") == "get_ipython().run_line_magic('pinfo', 'Why')\n"
+
+
 @pytest.mark.slow
 def test_a_cell_of_five_megabytes_is_kept_whole_and_sent_as_an_excerpt(notebook):
     mnesis_jupyter.open_session(model="test/scripted", llm=ScriptedProvider(["ok"]))

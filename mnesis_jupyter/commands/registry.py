@@ -64,6 +64,8 @@ def command(name: str, help: str, *arguments: Argument, text: bool = False) -> C
 def run(state: State, line: str) -> Output | None:
     """Carry out a line such as `use "my chat"`. `None` where it has shown something by itself."""
     name, rest = (*line.split(maxsplit=1), "", "")[:2]
+    if name.endswith("?"):
+        name, rest = "help", name.rstrip("?")
     found = find("help" if name in ("", "-h", "--help") else name)
     if found.text and (text := rest.strip()) and text not in ("-h", "--help"):
         return found.run(state, argparse.Namespace(**{found.arguments[0].names[0]: text}))
