@@ -1,4 +1,4 @@
-"""`python -m mnesis_jupyter.demo`: the first session, as a notebook in JupyterLab or as one HTML file.
+"""`python -m mnesis_jupyter.demo`: the tour, as a notebook in JupyterLab or as one HTML file.
 
 The notebook is copied into a folder of its own first, so the original stays as it is.
 """
@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "01_quickstart.ipynb"
+NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "00_tour.ipynb"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo. Returns the exit code."""
-    parser = argparse.ArgumentParser("mnesis_jupyter.demo", description="The first session, as a notebook.")
+    parser = argparse.ArgumentParser("mnesis_jupyter.demo", description="The tour, as a notebook.")
     parser.add_argument("--headless", action="store_true", help="run it here and write one self-contained HTML file")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the HTML file")
     options = parser.parse_args(arguments)
@@ -91,7 +91,7 @@ def to_html(notebook: Any) -> str:
     page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)  # nothing of ours needs one; they load from CDNs
     themes = [Path(folder) / "static" / "theme-dark.css" for folder in exporter.template_paths]
     dark = next((theme.read_text(encoding="utf-8") for theme in themes if theme.exists()), "")
-    title = "<title>A first session with mnesis</title>"
+    title = "<title>mnesis in five minutes</title>"
     page = re.sub(r"<title>.*?</title>", title, page, count=1, flags=re.DOTALL)
     return page.replace("</head>", f"<style>{_LAYOUT}\n@media (prefers-color-scheme: dark) {{{dark}}}</style></head>")
 
