@@ -25,7 +25,7 @@ from mnesis.llm.base import Provider
 from mnesis.llm.select import is_offline, provider_for, provider_or_word_for
 from mnesis.models.config import MnesisConfig
 from mnesis.models.context import ContextWindow, TurnSnapshot
-from mnesis.models.file import FileRecord
+from mnesis.models.file import FileRecord, FileState
 from mnesis.models.message import (
     CompactionResult,
     FileRefPart,
@@ -548,6 +548,11 @@ class MnesisSession:
         """The files that `attach` made references of, in order."""
         self._check_open()
         return await self._files.all()
+
+    async def file_state(self, file_id: str) -> FileState:
+        """Whether a file is as it was when it was attached, and where. Raises `InputError`, `NotFound`."""
+        self._check_open()
+        return await self._files.state(await self._files.find(file_id))
 
     # -- what is there ------------------------------------------------------------------------------------------
 

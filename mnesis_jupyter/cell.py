@@ -24,13 +24,13 @@ from mnesis import (
 )
 from mnesis.files import LargeFileHandler
 from mnesis_jupyter.arguments import Parser, objects_named, temperature, whole
-from mnesis_jupyter.attachments import Attached, Source, attached
+from mnesis_jupyter.attachments import Attached, attached, part_of
 from mnesis_jupyter.background import RunningTurn, in_background
 from mnesis_jupyter.current import CURRENT, OFFLINE_MODEL
 from mnesis_jupyter.formats import FORMATS
 from mnesis_jupyter.interpolation import interpolate
 from mnesis_jupyter.live import Below
-from mnesis_jupyter.origin import cell_number, origin
+from mnesis_jupyter.origin import cell_number, cell_of, origin
 from mnesis_jupyter.output import Output, joined, show
 from mnesis_jupyter.rerun import made_before, replaced, show_notice
 from mnesis_jupyter.state import State, state, use
@@ -104,9 +104,12 @@ def run(
         raise InputError(f"-o {options.out}: that is not a name for a variable")
     tools = None if options.tools is None else list(objects_named(options.tools, shell.user_ns).values())
     known = _named(state, options)
-    attachments = _attachments(shell, options)
+    named = [attached(name, shell) for name in options.attach]
     look = LargeFileHandler((known.config if known else MnesisConfig()).file).part
     again = made_before(known) if known and not options.append and CURRENT.settings.rerun == "fork" else None
+    here = cell_of(by) if (by := origin()) else None
+    waiting = state.waiting.of(known.id, here if again else None) if known else []
+    attachments = [*waiting, *named]
     if options.dry_run:
         show(_dry_run(state, known, options, _content(state, message, attachments, look), tools))
         if again:
@@ -115,21 +118,24 @@ def run(
         return None
     if known and again:
         _check(state, known, _content(state, message, attachments, look), tools)
+        state.waiting.put(known.id, [])
         known = replaced(state, known, again)
     session = known or state.create(model=options.model, title=options.session, **_system(options.system))
     if not state.introduced:
         state.introduced = True
         show(introduction(session.model, os.environ))
+    state.waiting.put(session.id, waiting)
     ask = partial(
         session.stream,
         _content(state, message, attachments, session.attach),
         tools=tools,
         system_prompt=options.system if known else None,
         params=_params(options),
-        origin=origin(),
+        origin=by,
     )
     turn = Turn(session, ask, options.format, bool(tools), cell=cell_number())
     reply = in_background(state, turn) if options.bg else converse(state, turn, Below())
+    state.waiting.gone(session.id, here)
     if options.out:
         shell.user_ns[options.out] = reply
     return reply
@@ -166,31 +172,13 @@ def _check(
         state.bridge.call(session.preview, content, tools=tools)
 
 
-def _attachments(shell: InteractiveShell, options: argparse.Namespace) -> list[Attached]:
-    """What is attached, as far as it can be told without a session."""
-    formatter = shell.display_formatter
-    if not options.attach or formatter is None:
-        return []
-
-    def draw(value: Any) -> bytes | str | None:
-        bundle, _ = formatter.format(value, include={"image/png"})  # type: ignore[no-untyped-call]
-        picture: bytes | str | None = bundle.get("image/png")
-        return picture
-
-    return [attached(name, shell.user_ns, draw=draw) for name in options.attach]
-
-
 def _content(
     state: State, message: str, attachments: Sequence[Attached], attach: Callable[..., Any]
 ) -> str | list[TextPart | MediaPart | FileRefPart]:
     """What is sent: what is attached, then what was written. `attach` makes parts of files and tables."""
     if not attachments:
         return message
-    parts = [
-        state.bridge.call(attach, each.content, name=each.name) if isinstance(each, Source) else each
-        for each in attachments
-    ]
-    return [*parts, TextPart(text=message)]
+    return [*(part_of(state, attach, each) for each in attachments), TextPart(text=message)]
 
 
 def _params(options: argparse.Namespace) -> dict[str, Any]:

@@ -58,6 +58,9 @@ class Chat:
     why, awhy = _waits(MnesisSession.why), _awaits(MnesisSession.why)
     diff, adiff = _waits(MnesisSession.diff), _awaits(MnesisSession.diff)
     verify, averify = _waits(MnesisSession.verify), _awaits(MnesisSession.verify)
+    attach, aattach = _waits(MnesisSession.attach), _awaits(MnesisSession.attach)
+    files, afiles = _waits(MnesisSession.files), _awaits(MnesisSession.files)
+    file_state, afile_state = _waits(MnesisSession.file_state), _awaits(MnesisSession.file_state)
     export, aexport = _waits(MnesisSession.export), _awaits(MnesisSession.export)
 
     def stream(self, message: Any, **options: Any) -> Iterator[StreamEvent]:

@@ -36,6 +36,8 @@ class MnesisMagics(Magics):
             %mnesis model [WORD]
             %mnesis context [TURN]
             %mnesis budget | history | messages | events [SESSION]
+            %mnesis attach PATH|NAME [--copy]
+            %mnesis files [SESSION]
 
         Branches of it:
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mnesis import Database, InputError, MnesisSession, NotFound, StoreConfig
 from mnesis_jupyter import frames
+from mnesis_jupyter.attachments import Waiting
 from mnesis_jupyter.bridge import Bridge
 from mnesis_jupyter.current import CURRENT
 
@@ -48,6 +49,8 @@ class State:
         """Whether a cell has said which model answers."""
         self.running: set[Running] = set()
         """The turns that run in the background."""
+        self.waiting = Waiting()
+        """What goes along with the next turn of each session."""
         self._stores: dict[Path, Database] = {}
         self._opening = asyncio.Lock()
         self._loading = threading.Lock()

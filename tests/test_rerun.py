@@ -132,3 +132,18 @@ def test_results_of_tools_are_given_again_and_plain_python_always_adds(run, stor
     run("chat = mnesis_jupyter.chat('one')\nfor text in ('x', 'y'): chat.record(text, 'ok')", cellId="c")
     run("for text in ('x', 'y'): chat.record(text, 'ok')", cellId="c")
     assert asked(store) == ["Look.", "x", "y", "x", "y"]
+
+
+def test_what_was_attached_before_a_cell_goes_along_again_when_it_is_run_again(run, store, tmp_path):
+    run(SCRIPT.format(replies="'ok'"))
+    run("note = 'The gate is green.'\n%mnesis attach note")
+    cell(run, "a", "Which colour?")
+    cell(run, "b", "Thanks.")
+    cell(run, "a", "Which colour is the gate?")
+    assert [text.count("The gate is green.") for text in asked(store)] == [1]
+    run("other = 'The door is red.'\n%mnesis attach other")
+    cell(run, "a", "Which colours?")
+    (text,) = asked(store)
+    assert text.index("The gate is green.") < text.index("The door is red.") < text.index("Which colours?")
+    cell(run, "b", "Thanks.")
+    assert asked(store)[-1] == "Thanks."

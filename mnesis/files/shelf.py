@@ -10,7 +10,7 @@ from mnesis.files.handler import Keep, LargeFileHandler
 from mnesis.files.source import HASHED_WHOLE, Content, opened
 from mnesis.files.text import Encoding, Excerpt, LineIndex, encoding_of
 from mnesis.ids import kind_of
-from mnesis.models.file import FileRecord
+from mnesis.models.file import FileRecord, FileState
 from mnesis.models.message import FileRefPart, TextPart
 from mnesis.store import Tx, files
 from mnesis.store.rows import SessionRow
@@ -93,14 +93,15 @@ class Shelf:
             return record
         raise NotFound("file", id, f"session {self._record.row.id} has none of this id; session.files() lists them")
 
-    async def state(self, record: FileRecord) -> str:
-        """In a sentence where the content is, and whether it is as it was."""
+    async def state(self, record: FileRecord) -> FileState:
+        """Where the content is, and whether it is as it was."""
         where = "a copy is kept" if record.kept else f"it stays at {record.path}"
         try:
             found = await in_thread(lambda: self._found(record))
         except FileError as error:
-            return f"{where}, and cannot be read now: {error}"
-        return f"{where}; {found.notice or 'it is as it was when it was attached'}"
+            return FileState(status="missing", sentence=f"{where}, and cannot be read now: {error}")
+        told = found.notice or "it is as it was when it was attached"
+        return FileState(status="changed" if found.notice else "same", sentence=f"{where}; {told}")
 
     async def text(
         self, id: object, work: Callable[[Content, Encoding, LineIndex], Excerpt]

@@ -29,3 +29,10 @@ class FileRecord(Value):
     modified_ns: int
     summary: str
     created_at: datetime
+
+
+class FileState(Value):
+    """Whether a file is as it was when it was attached; `sentence` says where its content is, and what came of it."""
+
+    status: Literal["same", "changed", "missing"]
+    sentence: str

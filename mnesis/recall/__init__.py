@@ -56,7 +56,7 @@ class Recall:
         """What an id names."""
         if kind_of(id) == "file" and (file := await self._files.known(id)):
             state = await self._files.state(file)
-            return await self._db.read(lambda cx: describe_file(cx, self._record.row.id, file, state))
+            return await self._db.read(lambda cx: describe_file(cx, self._record.row.id, file, state.sentence))
         window = (await self._record.live()).size
         return await self._db.read(lambda cx: describe(cx, self._record, id, self._budget(), window))
 

@@ -13,6 +13,7 @@ exported page; a viewer that drops all CSS. What follows from that:
 
 from mnesis_jupyter.views.budget import budget_html, budget_text
 from mnesis_jupyter.views.compaction import compaction_html, compaction_text, compaction_words, diff_html, diff_text
+from mnesis_jupyter.views.files import FileLine, attached_html, attached_text, files_html, files_text
 from mnesis_jupyter.views.inspection import (
     Inspection,
     ItemLine,
@@ -52,6 +53,7 @@ __all__ = [
     "KINDS",
     "MAX_SUMMARIES",
     "Call",
+    "FileLine",
     "Inspection",
     "ItemLine",
     "LaneLine",
@@ -61,6 +63,8 @@ __all__ = [
     "Span",
     "Step",
     "SummaryLine",
+    "attached_html",
+    "attached_text",
     "budget_copy_html",
     "budget_html",
     "budget_text",
@@ -78,6 +82,8 @@ __all__ = [
     "expansion_text",
     "facts_html",
     "fair_share",
+    "files_html",
+    "files_text",
     "grep_html",
     "grep_text",
     "inspection_text",
