@@ -99,14 +99,13 @@ class State:
     def find(self, name: str, **options: Any) -> MnesisSession | None:
         """A session by id or title: among the open ones, else from the store, where it is opened with these options.
 
-        `None` where there is none.
+        `None` where there is none. Which one is current, and what a title means, stays as it is.
         """
-        if meant := self._sessions.get(self._named.get(name, "")):
+        if meant := self._sessions.get(self._named.get(name, name)):
             return meant
-        for session in reversed(self._sessions.values()):
-            if name in (session.id, session.title):
-                return session
-        return self.load(name, **options) if frames.find_session(name, CURRENT.store) else None
+        if frames.find_session(name, CURRENT.store):
+            return self._loaded(name, None, **options)
+        return next((session for session in reversed(self._sessions.values()) if session.title == name), None)
 
     def use(self, session: MnesisSession) -> MnesisSession:
         """Make a session that is open here the current one."""

@@ -299,6 +299,53 @@ def test_use_goes_back_to_a_session_by_title_or_id(notebook):
     assert "Bob" in notebook("%%mnesis\nWhat is my name?").text
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "context -s {id}",
+        "budget {id}",
+        "history {id}",
+        "messages {id}",
+        "events {id}",
+        "summaries {id}",
+        "verify {id}",
+        "grep Ada -s {id}",
+        "describe {id} -s {id}",
+        "branches {id}",
+        "branches two {id}",
+        "compact {id}",
+        "rename other -s {id}",
+        "export report.html {id}",
+        "ui {id}",
+        "delete {id}",
+        "delete {id} --yes",
+        "close {id}",
+    ],
+)
+def test_a_command_for_another_session_of_the_store_leaves_the_current_one_current(
+    notebook, line, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    notebook("%%mnesis -s same\nMy name is Ada.")
+    (id,) = frames.sessions().index
+    notebook("%%mnesis -s two\nMy name is Bob.")
+    notebook("%reload_ext mnesis_jupyter")
+    notebook("%mnesis use two")
+    notebook(f"%mnesis {line.format(id=id)}")
+    assert re.search(r"current +two ", notebook("%mnesis sessions").text)
+    assert "Bob" in notebook("%%mnesis\nWhat is my name?").text
+
+
+def test_looking_at_an_older_session_does_not_change_what_their_title_means(notebook):
+    notebook("%%mnesis -s one\nMy name is Ada.")
+    (id,) = frames.sessions().index
+    notebook("%mnesis fork 0")
+    notebook("%%mnesis\nMy name is Bob.")
+    notebook("%reload_ext mnesis_jupyter")
+    assert "Bob" not in notebook(f"%mnesis context -s {id}").text
+    assert "Bob" in notebook("%mnesis context -s one").text
+
+
 def test_a_closed_session_can_be_used_again_but_is_not_current(notebook):
     notebook("%%mnesis -s one\nMy name is Ada.")
     assert "Closed" in notebook("%mnesis close").text
