@@ -27,7 +27,7 @@ from mnesis_jupyter.arguments import Parser, objects_named, temperature, whole
 from mnesis_jupyter.attachments import Attached, attached, part_of
 from mnesis_jupyter.background import RunningTurn, in_background
 from mnesis_jupyter.current import CURRENT, OFFLINE_MODEL
-from mnesis_jupyter.formats import FORMATS
+from mnesis_jupyter.formats import FORMATS, Format
 from mnesis_jupyter.interpolation import interpolate
 from mnesis_jupyter.live import Below
 from mnesis_jupyter.origin import cell_number, cell_of, origin
@@ -146,19 +146,33 @@ def submit_tool_results(
     *,
     tools: Sequence[Any] | None = None,
     session: MnesisSession | str | None = None,
+    system_prompt: str | None = None,
+    format: Format = "markdown",
+    params: Mapping[str, Any] | None = None,
 ) -> ChatResult:
     """Go on after a chat cell whose turn ended with calls that only you can answer, and show the reply as it does.
 
     `results` maps the id of each call to what its tool returned, an exception where it failed. Give `tools` again where
-    the model may call more. Without `session` it is the current one. Errors as for `MnesisSession.submit_tool_results`.
+    the model may call more. `session`, an object, an id or a title, is current from now on; without it the current one
+    is meant. `format` is that of a chat cell; `params` go to the provider as they are: {"max_tokens": 200}. The rest,
+    and errors, as for `MnesisSession.submit_tool_results`.
     """
+    if format not in FORMATS:
+        raise InputError(f"format={format!r} is none; give one of {', '.join(FORMATS)}")
     chosen = CURRENT.session if session is None else use(session)
     if chosen is None:
         raise InputError("there is no session yet, and so no call that waits for a result")
     if CURRENT.settings.rerun == "fork" and (again := made_before(chosen)):
         chosen = replaced(state(), chosen, again)
-    ask = partial(chosen.stream_tool_results, results, tools=tools, origin=origin())
-    return converse(state(), Turn(chosen, ask, tools=bool(tools), begins="tool", cell=cell_number()), Below())
+    ask = partial(
+        chosen.stream_tool_results,
+        results,
+        tools=tools,
+        system_prompt=system_prompt,
+        params=params,
+        origin=origin(),
+    )
+    return converse(state(), Turn(chosen, ask, format, bool(tools), begins="tool", cell=cell_number()), Below())
 
 
 def _check(

@@ -354,6 +354,19 @@ def test_results_may_be_for_a_session_that_is_not_current(notebook):
     assert answer.tool_calls == ()
 
 
+def test_results_go_on_with_a_format_a_system_prompt_and_what_the_provider_takes(notebook):
+    provider, session = script(calls(("ask", {})), 'So: {"tea": true}')
+    notebook("%%mnesis --tools ASK\nTea?")
+    with pytest.raises(InputError, match="format='jsn' is none; give one of markdown, text, json, code"):
+        mnesis_jupyter.submit_tool_results({"call_1": "Yes."}, format="jsn")
+    assert frames.tool_calls(session, tool="ask")["status"].tolist() == ["pending"]
+    options = "format='text', system_prompt='Be brief.', params={'max_tokens': 50}"
+    ran = notebook(f"import mnesis_jupyter\nmnesis_jupyter.submit_tool_results({{'call_1': 'Yes.'}}, {options})")
+    assert "<pre" in ran.html
+    assert provider.requests[-1].params["max_tokens"] == 50
+    assert provider.requests[-1].messages[0]["content"] == "Be brief."
+
+
 def test_results_that_nobody_waits_for_are_refused(notebook):
     with pytest.raises(InputError, match="no session yet"):
         mnesis_jupyter.submit_tool_results({"call_1": "Yes."})
