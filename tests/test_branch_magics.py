@@ -35,8 +35,9 @@ def test_branches_are_a_tree_in_text_and_html(notebook):
     ran = notebook("%mnesis branches")
     assert "Branches (3)" in ran.text
     assert re.search(r"└─ two +turns 0-1 +2 ", ran.text)
-    assert re.search(r"└─ three +this one +turn 0 +1 ", ran.text)
-    assert "└─ three" in ran.html
+    assert re.search(r"└─── three +this one +turn 0 +1 ", ran.text)
+    assert "└─── three" in ran.html  # where spaces in front of it would be lost
+    assert "2 turns so far" in notebook("%mnesis use two").text
 
 
 def test_two_branches_stand_beside_each_other_from_where_they_part(notebook):
@@ -48,6 +49,8 @@ def test_two_branches_stand_beside_each_other_from_where_they_part(notebook):
     assert row.startswith("1 ")
     assert row.index("My dog is Rex.") < row.index("My dog is Bella.")
     assert "My name is Ada." not in ran.text
+    notebook("%%mnesis\nMy parrot, who is called Polly, speaks three languages; ask her.")
+    assert "user: My parrot, who is called Polly, speaks three la…" in notebook("%mnesis branches two one").text
     assert "They are the same so far" in notebook("%mnesis branches two two").text
 
 

@@ -5,12 +5,11 @@ from itertools import zip_longest
 
 from mnesis import InputError, Message, MnesisSession, erase
 from mnesis_jupyter.commands.registry import OF_SESSION, argument, chosen, command, name_of, notice, table
-from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.output import Output, joined
 from mnesis_jupyter.state import State
 
 _NAMED = argument("session", help="id or title")
-_BEGINNING = 60
+_BEGINNING = 48
 """Characters of what was said, of two branches beside each other."""
 
 
@@ -42,7 +41,7 @@ def _branches(state: State, options: argparse.Namespace) -> Output:
         return _beside(state, session, other)
     rows = [
         (
-            f"{'   ' * (each.depth - 1)}{'└─ ' if each.depth else ''}{each.title or '(no title)'}",
+            f"{_stem(each.depth)}{each.title or '(no title)'}",
             *("this one" if each.is_this else "", _parted(each.forked_turn), each.turns),
             *(each.created_at.strftime("%Y-%m-%d %H:%M"), each.id),
         )
@@ -72,22 +71,22 @@ def _rename(state: State, options: argparse.Namespace) -> Output:
     argument("--yes", action="store_true", help="do it: nothing brings it back"),
 )
 def _delete(state: State, options: argparse.Namespace) -> Output:
-    before = CURRENT.session
     session = chosen(state, options)
     path = session.db_path
     turns = len(session.history())
     lost = f"{name_of(session)}: {turns} turn{'' if turns == 1 else 's'} with all that was said in them"
     if not options.yes:
-        if before is not None:
-            state.use(before)
         return notice(f"This would delete {lost}.", f"`%mnesis delete {session.id} --yes` does it, for good.")
     if path is None:
         raise InputError("a session kept in memory goes with its kernel; `%mnesis close` closes it")
     state.close_session(session)
     mark = state.bridge.call(erase, session.id, db_path=path)
-    if before is not None and before is not session:
-        state.use(before)
     return notice(f"Deleted {lost}.", f"A mark stays: {mark.session_id}, {mark.messages:,} messages.")
+
+
+def _stem(depth: int) -> str:
+    """What a branch stands on. A line, because a table joins spaces."""
+    return f"└{'──' * (depth - 1)}─ " if depth else ""
 
 
 def _parted(turn: int | None) -> str:
@@ -116,6 +115,7 @@ def _beside(state: State, one: MnesisSession, other: MnesisSession) -> Output:
 def _by_turn(messages: list[Message]) -> dict[int, list[str]]:
     lines: dict[int, list[str]] = {}
     for message in messages:
-        words = " ".join(message.text[:_BEGINNING].split()) or ", ".join(p.type for p in message.parts)
-        lines.setdefault(message.turn, []).append(f"{message.role}: {words}")
+        words = " ".join(message.text[: 2 * _BEGINNING].split()) or ", ".join(p.type for p in message.parts)
+        shown = words if len(words) <= _BEGINNING else f"{words[: _BEGINNING - 1]}…"
+        lines.setdefault(message.turn, []).append(f"{message.role}: {shown}")
     return lines

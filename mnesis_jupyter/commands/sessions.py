@@ -36,7 +36,7 @@ def _use(state: State, options: argparse.Namespace) -> Output:
     session = state.find(options.session)
     if session is None:
         raise NotFound("session", options.session, f"{CURRENT.store} has none of this id or title")
-    return _resumed(state.use(session))
+    return _resumed(state, state.use(session))
 
 
 @command(
@@ -46,7 +46,7 @@ def _use(state: State, options: argparse.Namespace) -> Output:
     argument("--db", type=Path, metavar="FILE", help="the store (default: %%config Mnesis.db)"),
 )
 def _load(state: State, options: argparse.Namespace) -> Output:
-    return _resumed(state.load(options.session, db=options.db))
+    return _resumed(state, state.load(options.session, db=options.db))
 
 
 @command(
@@ -73,7 +73,7 @@ def _close(state: State, options: argparse.Namespace) -> Output:
     return notice(f"Closed {name_of(session)}.", f"`%mnesis use {session.id}` opens it again.")
 
 
-def _resumed(session: MnesisSession) -> Output:
-    turns = len(session.history())
+def _resumed(state: State, session: MnesisSession) -> Output:
+    (turns,) = (each.turns for each in state.bridge.call(session.branches) if each.is_this)  # those it shares, too
     text = f"Now in {name_of(session)} with `{session.model}`: {turns} turn{'' if turns == 1 else 's'} so far."
     return notice(text, session.id)
