@@ -9,7 +9,7 @@ from mnesis_jupyter.output import Output, joined, preformatted
 from mnesis_jupyter.state import State
 
 
-@command("help", "This list, or the options of one subcommand.", argument("subcommand", nargs="?"))
+@command("help", "This list, or the options of one subcommand.", argument("subcommand", nargs="?", help="its name"))
 def _help(state: State, options: argparse.Namespace) -> Output:
     if options.subcommand:
         return preformatted(find(options.subcommand).parser().format_help().rstrip())
