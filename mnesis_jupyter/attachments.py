@@ -15,8 +15,6 @@ from mnesis.models.media import sniff
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from mnesis_jupyter.state import State
-
 _MOST_BYTES = 20_000_000
 """No provider takes a larger picture, sound or document inline."""
 
@@ -49,12 +47,9 @@ def attached(name: str, shell: "InteractiveShell", *, by: str = "--attach") -> A
         raise InputError(f"{by} {name}: {error}") from error
 
 
-def part_of(state: "State", attach: Callable[..., Any], each: Attached) -> Attachment:
-    """What is sent of it; `attach` makes parts of files and tables."""
-    if not isinstance(each, Source):
-        return each
-    part: TextPart | FileRefPart = state.bridge.call(attach, each.content, name=each.name)
-    return part
+def part_of(each: Attached, take: Callable[[Source], TextPart | FileRefPart]) -> Attachment:
+    """What is sent of it; `take` makes parts of files and tables."""
+    return take(each) if isinstance(each, Source) else each
 
 
 def _draw_by(shell: "InteractiveShell") -> Draw:

@@ -24,7 +24,7 @@ from mnesis import (
 )
 from mnesis.files import LargeFileHandler
 from mnesis_jupyter.arguments import Parser, objects_named, temperature, whole
-from mnesis_jupyter.attachments import Attached, attached, part_of
+from mnesis_jupyter.attachments import Attached, Source, attached, part_of
 from mnesis_jupyter.background import RunningTurn, in_background
 from mnesis_jupyter.current import CURRENT, OFFLINE_MODEL
 from mnesis_jupyter.formats import FORMATS, Format
@@ -192,7 +192,12 @@ def _content(
     """What is sent: what is attached, then what was written. `attach` makes parts of files and tables."""
     if not attachments:
         return message
-    return [*(part_of(state, attach, each) for each in attachments), TextPart(text=message)]
+
+    def take(source: Source) -> TextPart | FileRefPart:
+        part: TextPart | FileRefPart = state.bridge.call(attach, source.content, name=source.name)
+        return part
+
+    return [*(part_of(each, take) for each in attachments), TextPart(text=message)]
 
 
 def _params(options: argparse.Namespace) -> dict[str, Any]:

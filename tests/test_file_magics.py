@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from front_end import connected
 from IPython.core.completer import provisionalcompleter
 from notebook_shell import opened
 from pictures import png
@@ -10,6 +11,7 @@ import mnesis_jupyter
 from mnesis import BadRequest, FileConfig, InputError, MnesisConfig, NotFound
 from mnesis.llm.scripted import ScriptedProvider
 from mnesis_jupyter import frames
+from mnesis_jupyter.widgets import Budget
 
 
 @pytest.fixture
@@ -18,6 +20,12 @@ def notebook(store_path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with opened() as notebook:
         yield notebook
+
+
+@pytest.fixture
+def front(monkeypatch):
+    with connected(monkeypatch) as front:
+        yield front
 
 
 @pytest.fixture
@@ -216,13 +224,16 @@ def test_paths_and_names_are_completed(notebook, towns):
 # -- the window ---------------------------------------------------------------------------------------------------
 
 
-def test_the_share_of_files_in_the_budget_is_that_of_the_reference(notebook, provider, towns):
+def test_the_share_of_files_in_the_budget_is_that_of_the_reference(front, notebook, provider, towns):
     notebook("%mnesis attach towns.csv")
     notebook("%%mnesis\nWhat is it?")
     chat = mnesis_jupyter.chat("one")
     (tokens,) = (item.tokens for item in chat.context().items if item.kind == "file")
     (row,) = (line for line in lines(notebook("%mnesis budget")) if line.startswith("files "))
     assert row.split()[1] == f"{tokens:,}"
+    widget = Budget(chat.session)
+    assert front.ask(widget, "facts", turn=None)["kinds"]["file"] == tokens
+    assert f"files <strong>{tokens:,}</strong>" in widget.static_html()
 
 
 # -- from plain cells ---------------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Files: attach them to the next turn, and see which a session has."""
 
 import argparse
+from typing import Literal
 
 from IPython.core.getipython import get_ipython
 
-from mnesis import ContextOverflow, FileRefPart, InputError, MnesisSession
-from mnesis_jupyter.attachments import Attachment, attached, part_of
+from mnesis import ContextOverflow, FileRefPart, InputError, MnesisSession, TextPart
+from mnesis_jupyter.attachments import Attachment, Source, attached, part_of
 from mnesis_jupyter.commands.registry import OF_SESSION, SESSION, argument, chosen, command, name_of, notice, positive
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
@@ -32,10 +33,11 @@ def _attach(state: State, options: argparse.Namespace) -> Output:
     assert shell is not None, "a magic runs in a shell"
     source = attached(name, shell, by="%mnesis attach")
 
-    async def attach(content: object, *, name: str) -> Attachment:
-        return await session.attach(content, name=name, keep="copy" if options.copy else "reference")
+    def take(each: Source) -> TextPart | FileRefPart:
+        keep: Literal["copy", "reference"] = "copy" if options.copy else "reference"
+        return state.bridge.call(session.attach, each.content, name=each.name, keep=keep)
 
-    part = part_of(state, attach, source)
+    part = part_of(source, take)
     label = getattr(source, "name", None) or name
     tokens = state.bridge.call(_tokens, session, part)
     state.waiting.add(session.id, part)
