@@ -65,7 +65,7 @@ def test_it_explains_itself_and_completes(notebook, line):
         assert line in offered(notebook, line[:-1])
         assert notebook(line.replace("%mnesis", "%mnesis help")).text == shown == notebook(f"{line}?").text
     told = " ".join(shown.split())
-    assert " ".join(parser.description.split()) in told
+    assert " ".join((parser.description or "").split()) in told
     for each in arguments(parser):
         assert each.help
         assert each.help is not argparse.SUPPRESS

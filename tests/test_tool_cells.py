@@ -358,7 +358,7 @@ def test_results_go_on_with_a_format_a_system_prompt_and_what_the_provider_takes
     provider, session = script(calls(("ask", {})), 'So: {"tea": true}')
     notebook("%%mnesis --tools ASK\nTea?")
     with pytest.raises(InputError, match="format='jsn' is none; give one of markdown, text, json, code"):
-        mnesis_jupyter.submit_tool_results({"call_1": "Yes."}, format="jsn")
+        mnesis_jupyter.submit_tool_results({"call_1": "Yes."}, format="jsn")  # type: ignore[arg-type]
     assert frames.tool_calls(session, tool="ask")["status"].tolist() == ["pending"]
     options = "format='text', system_prompt='Be brief.', params={'max_tokens': 50}"
     ran = notebook(f"import mnesis_jupyter\nmnesis_jupyter.submit_tool_results({{'call_1': 'Yes.'}}, {options})")
