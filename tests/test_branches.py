@@ -239,6 +239,7 @@ async def test_pruned_outputs_and_excerpts_are_pruned_in_a_fork_and_only_there_a
         for number in range(6):
             await session.record(f"Look at {number}.", answered("Seen.", f"row {number}\n" * 150, f"c{number}"))
         await session.record("A giant: " + "word " * 30_000, "Too long.")
+        await settled(session)  # a compaction in the background would come between the two windows
         async with await session.fork(turn=3) as before, await session.fork() as now:
             assert (await now.context()).request_hash == (await session.context()).request_hash
             await session.compact()

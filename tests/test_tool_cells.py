@@ -303,6 +303,7 @@ def test_an_interrupt_does_not_wait_for_a_function_that_cannot_be_stopped(notebo
 
     def interrupt() -> None:
         began.wait(60)
+        time.sleep(0.3)  # until the notebook has heard that it runs
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()

@@ -54,7 +54,7 @@ class Recall:
 
     async def describe(self, id: str) -> Description:
         """What an id names."""
-        if kind_of(id) == "file" and (file := await self._files.known(id)):
+        if isinstance(id, str) and kind_of(id) == "file" and (file := await self._files.known(id)):
             state = await self._files.state(file)
             return await self._db.read(lambda cx: describe_file(cx, self._record.row.id, file, state.sentence))
         window = (await self._record.live()).size
