@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,9 @@ _MODELS = "TESTS_MODELS_DIR"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take the user's keys and home away from this process, and so from each kernel and program that tests start."""
+    # A shell's job in the background ignores interrupts, and so do all programs that it starts: the tests send some.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault(_MODELS, str(folder().absolute()))
     for name in [name for name in os.environ if _PRIVATE.search(name)]:
         del os.environ[name]

@@ -424,7 +424,9 @@ def test_nothing_that_a_model_a_tool_or_a_file_says_runs_or_is_fetched(jupyter, 
         ui = page.locator(".mnesis").last
         opened = 0
         for row in range(ui.locator(".mn-row").count()):
-            ui.locator(".mn-row").nth(row).click(force=True)
+            line = ui.locator(".mn-row").nth(row)
+            line.wait_for()  # a forced click does not wait for a row that is being drawn
+            line.click(force=True)
             ui.locator(".mn-detail .mn-text").wait_for()
             ui.get_by_role("button", name="Close").click()
             opened += 1
