@@ -1,18 +1,15 @@
 """One item of an agentic map: a session of its own, turns until it answers, tools, agents below it."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnesis.errors import Authentication, MnesisError
+from mnesis.errors import MnesisError
 from mnesis.llm.base import Provider
-from mnesis.llm.redact import redact, redact_error
 from mnesis.models.config import MnesisConfig
 from mnesis.models.message import TurnResult
-from mnesis.operators.ask import ANSWER_AS, Bill, Outcome
+from mnesis.operators.ask import ANSWER_AS, Bill, Outcome, outcome_of
 from mnesis.operators.delegation import delegate_tool
-from mnesis.operators.inputs import read
 from mnesis.operators.schema import OutputSchema, SchemaMismatch
 from mnesis.operators.template import PromptTemplate
 from mnesis.session import MnesisSession
@@ -59,20 +56,7 @@ class Agents:
         self._system = "\n\n".join(filter(None, told))
 
     async def __call__(self, item: Taken) -> Outcome:
-        bill, value = Bill(), read(item.input)
-        try:
-            async with asyncio.timeout(self._briefing.timeout):
-                output, text = await self._answer(value, item.index, bill)
-            return bill.done(item, value, output, text)
-        except Authentication:
-            raise
-        except TimeoutError:
-            said = f"no answer within {self._briefing.timeout:g} s; resume with retry_failed=True, or a longer timeout"
-            return bill.failed(item, value, "Timeout", said)
-        except MnesisError as error:
-            return bill.failed(item, value, type(error).__name__, redact_error(error))
-        except Exception as error:  # noqa: BLE001  # a provider is foreign code, at the edge of a task
-            return bill.failed(item, value, type(error).__name__, redact(f"{type(error).__name__}: {error}"))
+        return await outcome_of(item, self._briefing.timeout, self._answer)
 
     async def _answer(self, value: Any, index: int, bill: Bill) -> tuple[Any, str]:
         prompt = self._template.render(value, index)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,6 +95,26 @@ class Asking:
     timeout: float
 
 
+async def outcome_of(
+    item: Taken, timeout: float, answer: Callable[[Any, int, Bill], Awaitable[tuple[Any, str]]]
+) -> Outcome:
+    """What came of an item, whatever happened; `timeout` in seconds. Only a refused key is raised: it stops the run."""
+    bill, value = Bill(), read(item.input)
+    try:
+        async with asyncio.timeout(timeout):
+            output, text = await answer(value, item.index, bill)
+        return bill.done(item, value, output, text)
+    except Authentication:
+        raise
+    except TimeoutError:
+        said = f"no answer within {timeout:g} s; resume with retry_failed=True, or a longer timeout"
+        return bill.failed(item, value, "Timeout", said)
+    except MnesisError as error:
+        return bill.failed(item, value, type(error).__name__, redact_error(error))
+    except Exception as error:  # noqa: BLE001  # a provider is foreign code, at the edge of a task
+        return bill.failed(item, value, type(error).__name__, redact(f"{type(error).__name__}: {error}"))
+
+
 class Asker:
     """Answers items, any number at once. Raises only `Authentication`: that is not the fault of an item."""
 
@@ -112,20 +132,7 @@ class Asker:
         self._params = {**self._format(), **asking.params}
 
     async def __call__(self, item: Taken) -> Outcome:
-        bill, value = Bill(), read(item.input)
-        try:
-            async with asyncio.timeout(self._asking.timeout):
-                output, text = await self._answer(value, item.index, bill)
-            return bill.done(item, value, output, text)
-        except Authentication:
-            raise
-        except TimeoutError:
-            said = f"no answer within {self._asking.timeout:g} s; resume with retry_failed=True, or a longer timeout"
-            return bill.failed(item, value, "Timeout", said)
-        except MnesisError as error:
-            return bill.failed(item, value, type(error).__name__, redact_error(error))
-        except Exception as error:  # noqa: BLE001  # a provider is foreign code, at the edge of a task
-            return bill.failed(item, value, type(error).__name__, redact(f"{type(error).__name__}: {error}"))
+        return await outcome_of(item, self._asking.timeout, self._answer)
 
     async def _answer(self, value: Any, index: int, bill: Bill) -> tuple[Any, str]:
         asked = [*self._head, {"role": "user", "content": self._template.render(value, index)}]
