@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("mnesis", "mnesis_jupyter")
 SHIPPED = (".py", ".js", ".css", "py.typed")
 """How the names of all files in the packages end."""
+COURSE = {f"mnesis_jupyter/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+"""What `python -m mnesis_jupyter.demo` opens."""
 
 
 def main() -> int:
@@ -55,11 +57,11 @@ def wheel_problems(wheel: Path) -> list[str]:
     tracked = subprocess.run(
         ["git", "ls-files", "-z", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
-    wanted = {name for name in tracked.stdout.split("\0") if name}
+    wanted = COURSE | {name for name in tracked.stdout.split("\0") if name}
     return [
         *(f"{wheel.name} lacks {name}" for name in sorted(wanted - names)),
         *(f"{wheel.name} holds {name}, which git does not know" for name in sorted(names - wanted)),
-        *(f"{wheel.name} holds {name}; is it needed?" for name in sorted(names) if not name.endswith(SHIPPED)),
+        *(f"{wheel.name} holds {name}; is it needed?" for name in sorted(names - COURSE) if not name.endswith(SHIPPED)),
     ]
 
 

@@ -23,6 +23,7 @@ def main() -> None:
     if with_jupyter:
         notebook()
         widgets()
+        tour()
     else:
         assert not importlib.util.find_spec("IPython"), "the engine alone brings Jupyter along"
     print(f"mnesis {mnesis.__version__}{' with jupyter' * with_jupyter}: all is well")
@@ -68,6 +69,13 @@ def widgets() -> None:
     for widget in (Budget, Context, Inspector, Summaries, Timeline):
         assert "export default" in str(widget._esm), widget  # noqa: SLF001  # anywidget's names
         assert ".mnesis" in str(widget._css), widget  # noqa: SLF001
+
+
+def tour() -> None:
+    """The tour runs from its first cell to its last."""
+    demo = [sys.executable, "-m", "mnesis_jupyter.demo", "--headless", "--out", "tour.html"]
+    subprocess.run(demo, timeout=300, check=True)
+    assert "mnesis" in Path("tour.html").read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

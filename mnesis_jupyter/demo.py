@@ -1,6 +1,6 @@
 """`python -m mnesis_jupyter.demo`: the tour, as a notebook in JupyterLab or as one HTML file.
 
-The notebook is copied into a folder of its own first, so the original stays as it is.
+The notebook and those that it leads to are copied into a folder of their own first, so the originals stay as they are.
 """
 
 import argparse
@@ -14,7 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "00_tour.ipynb"
+_HERE = Path(__file__).resolve().parent
+NOTEBOOK = _HERE.parent / "notebooks" / "00_tour.ipynb"
+"""In a checkout."""
+
+if not NOTEBOOK.exists():
+    NOTEBOOK = _HERE / "notebooks" / "00_tour.ipynb"  # a wheel brings it along
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,10 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the HTML file")
     options = parser.parse_args(arguments)
     if not NOTEBOOK.exists():
-        print(f"{NOTEBOOK} is not there; run the demo from a checkout of the repository", file=sys.stderr)
+        print(f"{NOTEBOOK} is not there; install mnesis again, or run the demo from a checkout", file=sys.stderr)
         return 2
     folder = Path(tempfile.mkdtemp(prefix="mnesis-demo-"))
-    notebook = Path(shutil.copy(NOTEBOOK, folder))
+    for course in NOTEBOOK.parent.glob("*.ipynb"):  # the tour links to the others
+        shutil.copy(course, folder)
+    notebook = folder / NOTEBOOK.name
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, whatever the user has installed
     if options.headless:
         return _headless(notebook, (options.out or folder / f"{notebook.stem}.html").absolute())

@@ -66,3 +66,9 @@ def test_the_notebook_of_the_demo_is_stored_with_its_outputs_and_without_paths_o
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not re.search(r"/(?:tmp|home|root|Users|work)/", text)
     assert all(output.output_type != "error" for cell in cells for output in cell.outputs)
+
+
+def test_the_notebooks_that_the_tour_leads_to_lie_beside_it(notebook_of, tmp_path, capsys):
+    notebook_of(new_code_cell("from pathlib import Path\nassert Path('01_next.ipynb').exists()"))
+    nbformat.write(new_notebook(), tmp_path / "01_next.ipynb")
+    assert demo.main(["--headless", "--out", str(tmp_path / "page.html")]) == 0, capsys.readouterr().err

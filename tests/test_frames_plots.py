@@ -114,7 +114,7 @@ def test_a_frame_that_it_is_not_for_says_which_one_is():
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(InputError, match=r'pip install "mnesis\[plot\]"'):
+    with pytest.raises(InputError, match=r'pip install "mnesis\[jupyter\]"'):
         frames.turns("long").mnesis.plot_sawtooth()
     assert isinstance(frames.turns("long").mnesis.cost_by_model(), pd.DataFrame)
 

@@ -25,7 +25,8 @@ def names():
     tracked = subprocess.run(
         ["git", "ls-files", "mnesis", "mnesis_jupyter"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return [*tracked.stdout.splitlines(), "mnesis-1.dist-info/METADATA"]
+    course = [f"mnesis_jupyter/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")]
+    return [*tracked.stdout.splitlines(), *course, "mnesis-1.dist-info/METADATA"]
 
 
 def test_a_wheel_is_refused_where_it_lacks_or_holds_what_it_should_not(names, tmp_path):
@@ -33,6 +34,7 @@ def test_a_wheel_is_refused_where_it_lacks_or_holds_what_it_should_not(names, tm
     assert release.wheel_problems(wheel_of(path, names)) == []
     less = [name for name in names if name != "mnesis_jupyter/widgets/core.js"]
     assert release.wheel_problems(wheel_of(path, less)) == [f"{path.name} lacks mnesis_jupyter/widgets/core.js"]
+    assert release.wheel_problems(wheel_of(path, [name for name in names if "08_" not in name]))
     more = [*names, "tests/conftest.py", "mnesis/notes.txt"]
     problems = release.wheel_problems(wheel_of(path, more))
     assert f"{path.name} holds tests/conftest.py, which git does not know" in problems

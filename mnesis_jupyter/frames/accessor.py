@@ -144,7 +144,7 @@ def _axes(ax: "Axes | None") -> "Axes":
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
-        raise InputError('plots need matplotlib: pip install "mnesis[plot]"') from error
+        raise InputError('plots need matplotlib: pip install "mnesis[jupyter]"') from error
     figure, ax = plt.subplots(figsize=(9, 3.2), layout="constrained")
     _on_any_ground(figure, ax)
     return ax
