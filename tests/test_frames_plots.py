@@ -1,12 +1,18 @@
 """`df.mnesis`: plots of turns, and what they cost. The numbers that are drawn are read back from the axes."""
 
+import io
 import subprocess
 import sys
+from base64 import b64decode
+from types import SimpleNamespace
 
 import matplotlib as mpl
+import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from IPython.core.pylabtools import select_figure_formats
 from matplotlib import pyplot as plt
 from summarisers import Model, create, settled, talk
 
@@ -126,7 +132,11 @@ def test_frames_do_not_import_matplotlib():
 
 def test_a_plot_lets_the_page_shine_through_and_is_grey_on_any_ground():
     ax = frames.turns("long").mnesis.plot_budget()
-    assert ax.figure.patch.get_alpha() == ax.patch.get_alpha() == 0
+    formatter = DisplayFormatter()
+    select_figure_formats(SimpleNamespace(display_formatter=formatter), {"png"})
+    data, metadata = formatter.format(ax.figure)
+    assert "needs_background" not in metadata.get("image/png", {})  # else JupyterLab lays white below it
+    assert mpl.image.imread(io.BytesIO(b64decode(data["image/png"])))[0, 0, 3] == 0
     texts = (ax.title, ax.xaxis.label, *ax.get_legend().get_texts())
     inks = [mpl.colors.to_rgba_array(text.get_color()) for text in texts]
     assert all((ink == mpl.colors.to_rgba_array("#7f7f7f")).all() for ink in inks)

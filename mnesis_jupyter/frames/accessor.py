@@ -156,8 +156,8 @@ _INK = "#7f7f7f"
 
 def _on_any_ground(figure: "Figure", ax: "Axes") -> None:
     """Let the page shine through, light or dark."""
-    figure.patch.set_alpha(0)
-    ax.patch.set_alpha(0)
+    figure.patch.set_visible(False)  # not transparent: IPython has JupyterLab lay white below what is
+    ax.patch.set_visible(False)
     ax.tick_params(which="both", color=_INK, labelcolor=_INK)
     for text in (ax.title, ax.xaxis.label, ax.yaxis.label, ax.xaxis.get_offset_text(), ax.yaxis.get_offset_text()):
         text.set_color(_INK)
@@ -181,7 +181,7 @@ def _finished(ax: "Axes", x: str, y: str, title: str, budget: int | None) -> "Ax
         ax.set_ylim(bottom=0)
     handles: list[Any] = ax.get_legend_handles_labels()[0]
     if 0 < len(handles) <= 12:
-        ours = ax.patch.get_alpha() == 0
+        ours = not ax.patch.get_visible()
         ax.legend(
             loc="upper left",
             bbox_to_anchor=(1, 1),
