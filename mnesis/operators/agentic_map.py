@@ -1,6 +1,5 @@
 """AgenticMap: one agent, in a session of its own, for each of many items."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from mnesis.events.bus import EventBus
 from mnesis.llm.base import Provider
 from mnesis.models.config import MnesisConfig, OperatorConfig, RetryConfig
 from mnesis.operators.agent import Agents, Briefing
-from mnesis.operators.base import Operator, WorkOn, mapping, same_schema, seconds, storable, text, whole
+from mnesis.operators.base import Operator, Task, WorkOn, mapping, seconds, text, whole
 from mnesis.operators.delegation import DELEGATE
-from mnesis.operators.record import all_results, stored_run
+from mnesis.operators.record import all_results
 from mnesis.operators.run import MapResults, MapRun, OnProgress
 from mnesis.operators.schema import OutputSchema
 from mnesis.operators.template import PromptTemplate
@@ -85,12 +84,12 @@ class AgenticMap(Operator):
         """
         model = self._named(model)
         template = PromptTemplate(agent_prompt_template, "agent_prompt_template")
-        schema, given, chosen = OutputSchema(output_schema), mapping(params), _usable(tools, read_only)
+        schema, chosen = OutputSchema(output_schema), _usable(tools, read_only)
         if isinstance(max_depth, bool) or not isinstance(max_depth, int) or not 0 <= max_depth <= _DEEPEST:
             raise InputError(f"max_depth={describe_value(max_depth)} is not usable; give 0 to {_DEEPEST}")
         options = {
             "system_prompt": text(system_prompt, "system_prompt"),
-            "params": storable(given),
+            "params": mapping(params),
             "concurrency": whole(concurrency, self.config.agentic_map_concurrency),
             "timeout": seconds(timeout, self.config.item_timeout),
             "read_only": bool(read_only),
@@ -99,8 +98,8 @@ class AgenticMap(Operator):
             "depth": max_depth,
             "tools": [tool.name for tool in chosen],
         }
-        work_on = self._work_on(model, {**options, "params": given}, chosen, template, schema)
-        return self._begin(inputs, model, agent_prompt_template, schema, options, work_on, on_progress)
+        task = Task(model, template, schema, options)
+        return self._begin(inputs, task, self._work_on(task, chosen), on_progress)
 
     async def run_all(self, inputs: Any, agent_prompt_template: str, *arguments: Any, **options: Any) -> MapResults:
         """`run`, read to its end: a list of all results, in the order of the inputs."""
@@ -123,38 +122,18 @@ class AgenticMap(Operator):
 
         An agent that was interrupted begins anew, in another session; the old one stays in the store.
         """
-        row = await stored_run(self._where, run_id, self.kind)
-        options = json.loads(row.options)
-        chosen = _usable(tools, options["read_only"])
-        if (names := [tool.name for tool in chosen]) != options["tools"]:
+        row, task = await self._stored(run_id, output_schema, params, concurrency, timeout)
+        chosen = _usable(tools, task.options["read_only"])
+        if (names := [tool.name for tool in chosen]) != task.options["tools"]:
             raise InputError(
-                f"tools={names} are not those that {run_id} began with: {options['tools']}; give these again"
+                f"tools={names} are not those that {run_id} began with: {task.options['tools']}; give these again"
             )
-        options["params"] |= mapping(params)
-        options["timeout"] = seconds(timeout, options["timeout"])
-        width = whole(concurrency, options["concurrency"])
-        schema = same_schema(row, output_schema)
-        work_on = self._work_on(row.model, options, chosen, PromptTemplate(row.template), schema)
-        return self._go_on(row, inputs, width, work_on, retry_failed, on_progress)
+        return self._go_on(row, task, inputs, self._work_on(task, chosen), retry_failed, on_progress)
 
-    async def resume_all(self, run_id: str, inputs: Any = None, **options: Any) -> MapResults:
-        """`resume`, read to its end: a list of all results of the run, those from before included."""
-        run = await self.resume(run_id, inputs, **options)
-        async for _ in run:
-            pass
-        schema = options.get("output_schema")
-        return MapResults([result async for result in self.results(run_id, output_schema=schema)], run.progress)
-
-    def _work_on(
-        self,
-        model: str,
-        options: Mapping[str, Any],
-        tools: tuple[Tool, ...],
-        template: PromptTemplate,
-        schema: OutputSchema,
-    ) -> WorkOn:
+    def _work_on(self, task: Task, tools: tuple[Tool, ...]) -> WorkOn:
+        options = task.options
         briefing = Briefing(
-            model=model,
+            model=task.model,
             system_prompt=options["system_prompt"],
             tools=tools,
             read_only=options["read_only"],
@@ -166,7 +145,7 @@ class AgenticMap(Operator):
             llm=self._llm,
             params=options["params"],
         )
-        return lambda db, row: Agents(db, row, briefing, template, schema)
+        return lambda db, row: Agents(db, row, briefing, task.template, task.schema)
 
 
 _DEEPEST = 5

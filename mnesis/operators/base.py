@@ -1,7 +1,9 @@
 """What both map operators share: where runs are kept, how one is begun, found again and read."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,8 +17,9 @@ from mnesis.models.maps import MapResult, MapRunInfo
 from mnesis.operators.crew import Work
 from mnesis.operators.inputs import inputs_of
 from mnesis.operators.record import run_of, stored_results, stored_run
-from mnesis.operators.run import MapRun, OnProgress, Plan, Where
+from mnesis.operators.run import MapResults, MapRun, OnProgress, Plan, Where
 from mnesis.operators.schema import OutputSchema
+from mnesis.operators.template import PromptTemplate
 from mnesis.store import Database
 from mnesis.store.maps import Kind, RunRow
 
@@ -30,7 +33,17 @@ _STORED = (
 type WorkOn = Callable[[Database, RunRow], Work]
 
 
-class Operator:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is done with each item of a run. Of the `params` among `options` only some are stored."""
+
+    model: str
+    template: PromptTemplate
+    schema: OutputSchema
+    options: Mapping[str, Any]
+
+
+class Operator(ABC):
     """A map operator: `LLMMap` or `AgenticMap`."""
 
     kind: ClassVar[Kind]
@@ -72,58 +85,75 @@ class Operator:
             raise InputError(f"model={describe_value(model)} names no model; give {name}(model=…) or run(model=…)")
         return model
 
-    def _begin(
-        self,
-        inputs: Any,
-        model: str,
-        template: str,
-        schema: OutputSchema,
-        options: Mapping[str, Any],
-        work_on: WorkOn,
-        on_progress: OnProgress | None,
-    ) -> MapRun:
-        """A new run. `options` are stored with it."""
+    @abstractmethod
+    async def resume(self, run_id: str, inputs: Any = None, *arguments: Any, **options: Any) -> MapRun:
+        """Do what is left of a run."""
+
+    async def resume_all(self, run_id: str, inputs: Any = None, **options: Any) -> MapResults:
+        """`resume`, read to its end: a list of all results of the run, those from before included."""
+        run = await self.resume(run_id, inputs, **options)
+        async for _ in run:
+            pass
+        schema = options.get("output_schema")
+        return MapResults([result async for result in self.results(run_id, output_schema=schema)], run.progress)
+
+    def _begin(self, inputs: Any, task: Task, work_on: WorkOn, on_progress: OnProgress | None) -> MapRun:
+        """A new run."""
         row = RunRow(
             id=new_id("run"),
             kind=self.kind,
             session_id=self._parent_id,
-            model=model,
-            template=template,
-            schema=schema.text,
-            options=_as_json(options),
+            model=task.model,
+            template=task.template.source,
+            schema=task.schema.text,
+            options=_stored_options(task.options),
             state="running",
             total=None,
             created_at=datetime.now(UTC),
         )
-        plan = Plan(row, work_on, inputs_of(inputs), options["concurrency"])
+        plan = Plan(row, work_on, inputs_of(inputs), task.options["concurrency"])
         return MapRun(plan, self._where, self.event_bus, on_progress)
+
+    async def _stored(
+        self,
+        run_id: str,
+        output_schema: Any,
+        params: Mapping[str, Any] | None,
+        concurrency: int | None,
+        timeout: float | None,
+    ) -> tuple[RunRow, Task]:
+        """A run that was begun before, with what is given anew. Raises `NotFound`, `InputError`."""
+        row = await stored_run(self._where, run_id, self.kind)
+        options = json.loads(row.options)
+        anew = {
+            "params": {**options["params"], **mapping(params)},
+            "concurrency": whole(concurrency, options["concurrency"]),
+            "timeout": seconds(timeout, options["timeout"]),
+        }
+        task = Task(row.model, PromptTemplate(row.template), same_schema(row, output_schema), {**options, **anew})
+        return row, task
 
     def _go_on(
         self,
         row: RunRow,
+        task: Task,
         inputs: Any,
-        width: int,
         work_on: WorkOn,
         retry_failed: bool,
         on_progress: OnProgress | None,
     ) -> MapRun:
-        """A run that was begun before."""
+        """What is left of a run."""
         if row.total is None and inputs is None:
             raise InputError(
                 f"the inputs of {row.id} were not all stored when it ended; give them again, in the same order: "
                 "resume(run_id, inputs)"
             )
         given = inputs_of(inputs) if row.total is None else None
-        plan = Plan(row, work_on, given, width, resumed=True, retry_failed=retry_failed)
+        plan = Plan(row, work_on, given, task.options["concurrency"], resumed=True, retry_failed=retry_failed)
         return MapRun(plan, self._where, self.event_bus, on_progress)
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------
-
-
-def storable(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that are stored with a run."""
-    return {name: value for name, value in params.items() if name in _STORED}
 
 
 def same_schema(row: RunRow, given: Any) -> OutputSchema:
@@ -137,11 +167,12 @@ def same_schema(row: RunRow, given: Any) -> OutputSchema:
     return schema
 
 
-def _as_json(options: Mapping[str, Any]) -> str:
+def _stored_options(options: Mapping[str, Any]) -> str:
+    params = {name: value for name, value in options["params"].items() if name in _STORED}
     try:
-        return json.dumps(options, allow_nan=False)
+        return json.dumps({**options, "params": params}, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InputError(f"params={describe_value(options['params'])} cannot be stored ({error})") from None
+        raise InputError(f"params={describe_value(params)} cannot be stored ({error})") from None
 
 
 def mapping(params: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """LLMMap: one prompt over many items, side by side, each answer checked, all of it resumable."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from mnesis.llm.select import provider_for
 from mnesis.operators.ask import Asker, Asking
-from mnesis.operators.base import Operator, WorkOn, mapping, same_schema, seconds, storable, text, whole
+from mnesis.operators.base import Operator, Task, WorkOn, mapping, seconds, text, whole
 from mnesis.operators.crew import Work
-from mnesis.operators.record import all_results, stored_run
+from mnesis.operators.record import all_results
 from mnesis.operators.run import MapResults, MapRun, OnProgress
 from mnesis.operators.schema import OutputSchema
 from mnesis.operators.template import PromptTemplate
@@ -50,16 +49,14 @@ class LLMMap(Operator):
 
         An item that fails is a result too; wrong arguments are `InputError`, and a refused key stops the run.
         """
-        model = self._named(model)
-        template, schema, given = PromptTemplate(prompt_template), OutputSchema(output_schema), mapping(params)
         options = {
             "system_prompt": text(system_prompt, "system_prompt"),
-            "params": storable(given),
+            "params": mapping(params),
             "concurrency": whole(concurrency, self.config.llm_map_concurrency),
             "timeout": seconds(timeout, self.config.item_timeout),
         }
-        work_on = self._work_on(model, {**options, "params": given}, template, schema, executor)
-        return self._begin(inputs, model, prompt_template, schema, options, work_on, on_progress)
+        task = Task(self._named(model), PromptTemplate(prompt_template), OutputSchema(output_schema), options)
+        return self._begin(inputs, task, self._work_on(task, executor), on_progress)
 
     async def run_all(self, inputs: Any, prompt_template: str, output_schema: Any = None, **options: Any) -> MapResults:
         """`run`, read to its end: a list of all results, in the order of the inputs."""
@@ -87,37 +84,17 @@ class LLMMap(Operator):
 
         Raises `NotFound`, and `InputError` where `inputs` are missing or `output_schema` is another one.
         """
-        row = await stored_run(self._where, run_id, self.kind)
-        options = json.loads(row.options)
-        options["params"] |= mapping(params)
-        options["timeout"] = seconds(timeout, options["timeout"])
-        width = whole(concurrency, options["concurrency"])
-        template, schema = PromptTemplate(row.template), same_schema(row, output_schema)
-        work_on = self._work_on(row.model, options, template, schema, executor)
-        return self._go_on(row, inputs, width, work_on, retry_failed, on_progress)
+        row, task = await self._stored(run_id, output_schema, params, concurrency, timeout)
+        return self._go_on(row, task, inputs, self._work_on(task, executor), retry_failed, on_progress)
 
-    async def resume_all(self, run_id: str, inputs: Any = None, **options: Any) -> MapResults:
-        """`resume`, read to its end: a list of all results of the run, those from before included."""
-        run = await self.resume(run_id, inputs, **options)
-        async for _ in run:
-            pass
-        schema = options.get("output_schema")
-        return MapResults([result async for result in self.results(run_id, output_schema=schema)], run.progress)
-
-    def _work_on(
-        self,
-        model: str,
-        options: Mapping[str, Any],
-        template: PromptTemplate,
-        schema: OutputSchema,
-        executor: Any,
-    ) -> WorkOn:
-        asking = Asking(model, options["system_prompt"], options["params"], self._retry, options["timeout"])
+    def _work_on(self, task: Task, executor: Any) -> WorkOn:
+        options = task.options
+        asking = Asking(task.model, options["system_prompt"], options["params"], self._retry, options["timeout"])
         work: Work
         if executor is None:
-            work = Asker(self._llm or provider_for(model), asking, template, schema)
+            work = Asker(self._llm or provider_for(task.model), asking, task.template, task.schema)
         else:
             from mnesis.operators.remote import OnDask, client_of  # it is an extra
 
-            work = OnDask(client_of(executor), self._llm, asking, template, schema)
+            work = OnDask(client_of(executor), self._llm, asking, task.template, task.schema)
         return lambda *_: work
