@@ -2,11 +2,12 @@
 
 import json
 import sqlite3
+import time
 
 import pytest
 from pydantic import BaseModel
 
-from mnesis import InputError, MnesisSession, RetryConfig, TokenUsage, function_tool
+from mnesis import BadRequest, InputError, MnesisSession, RetryConfig, TokenUsage, function_tool
 from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis.operators import AgenticMap
 
@@ -117,6 +118,27 @@ async def test_an_agent_has_so_much_time(make):
     agents, _ = make(Reply("slow", delay=30))
     (result,) = await agents.run_all(["x"], "{{ item }}", timeout=0.2)
     assert (result.success, result.error_kind) == (False, "Timeout")
+
+
+async def test_what_an_agent_has_used_is_billed_where_it_fails_or_is_late_too(make):
+    def late(text: str) -> str:
+        """Waits."""
+        time.sleep(1)
+        return text
+
+    call = Reply(
+        tool_calls=[{"name": "late", "arguments": {"text": "x"}}],
+        usage=TokenUsage(input=2, output=1, total=3),
+        cost=0.25,
+    )
+    tools = [function_tool(late, read_only=True)]
+    agents, _ = make(call)
+    (result,) = await agents.run_all(["x"], "{{ item }}", tools=tools, timeout=0.3)
+    assert (result.error_kind, result.tokens.total, result.cost) == ("Timeout", 3, 0.25)
+
+    agents, _ = make(call, BadRequest("no"))
+    (result,) = await agents.run_all(["x"], "{{ item }}", tools=tools)
+    assert (result.error_kind, result.tokens.total, result.cost) == ("BadRequest", 3, 0.25)
 
 
 async def test_a_run_of_agents_is_resumed_with_the_same_tools(make):

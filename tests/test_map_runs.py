@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from workers import output, run, start
 
-from mnesis import BadRequest, InputError, NotFound, StoreError
+from mnesis import BadRequest, Corrupt, InputError, NotFound, StoreError
 from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis.operators import LLMMap
 
@@ -214,6 +214,17 @@ async def test_a_result_is_on_disk_before_it_is_given(make, store_path):
         cx = sqlite3.connect(store_path)
         assert cx.execute("SELECT state FROM map_item WHERE idx = ?", (result.index,)).fetchone() == ("done",)
         cx.close()
+
+
+async def test_an_item_that_cannot_be_read_back_stops_the_run_and_is_named(make, store_path):
+    run, _ = await begun(make, range(6), 1, concurrency=1)
+    cx = sqlite3.connect(store_path)
+    cx.execute("DROP TRIGGER map_item_is_done_once")
+    cx.execute("UPDATE map_item SET input = '{' WHERE idx = 5")
+    cx.commit()
+    with pytest.raises(Corrupt, match=r"row '5' of table 'map_item' is damaged .its input is no JSON"):
+        await make(answers("ok")).resume_all(run.id)
+    assert (await make(answers("ok")).describe(run.id)).state == "stopped"
 
 
 async def test_a_store_that_cannot_be_written_ends_the_run_with_its_error(make, store_path):

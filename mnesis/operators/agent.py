@@ -1,6 +1,7 @@
 """One item of an agentic map: a session of its own, turns until it answers, tools, agents below it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +46,7 @@ class Briefing:
 
 
 class Agents:
-    """Works on items, any number at once. Raises only `Authentication`."""
+    """Works on items, any number at once. Raises what `outcome_of` raises."""
 
     def __init__(
         self, db: Database, row: RunRow, briefing: Briefing, template: PromptTemplate, schema: OutputSchema
@@ -60,7 +61,8 @@ class Agents:
 
     async def _answer(self, value: Any, index: int, bill: Bill) -> tuple[Any, str]:
         prompt = self._template.render(value, index)
-        async with await self._session(self._row.session_id, self._system, f"{self._row.id} item {index}") as session:
+        title = f"{self._row.id} item {index}"
+        async with self._session(self._row.session_id, self._system, title, bill) as session:
             bill.session_id = session.id
             return await self._converse(session, prompt, bill)
 
@@ -84,9 +86,7 @@ class Agents:
 
     async def _turn(self, session: MnesisSession, message: str, tools: Sequence[Tool], bill: Bill) -> TurnResult:
         bill.attempts += 1
-        result = await session.send(message, tools=tools, params=self._briefing.params, origin=self._row.id)
-        bill.add(result.tokens, result.cost)
-        return result
+        return await session.send(message, tools=tools, params=self._briefing.params, origin=self._row.id)
 
     def _tools(self, session: MnesisSession, task: str, bill: Bill, depth: int) -> list[Tool]:
         tools = list(self._briefing.tools)
@@ -95,15 +95,19 @@ class Agents:
 
         async def spawn(part: str) -> str:
             title = f"{self._row.id} delegated by {session.id}"
-            async with await self._session(session.id, self._briefing.system_prompt, title) as below:
+            async with self._session(session.id, self._briefing.system_prompt, title, bill) as below:
                 result = await self._turn(below, part, self._tools(below, part, bill, depth - 1), bill)
                 return result.text
 
         return [*tools, delegate_tool(task, spawn, read_only=self._briefing.read_only)]
 
-    async def _session(self, parent_id: str | None, system_prompt: str, title: str) -> MnesisSession:
+    @asynccontextmanager
+    async def _session(
+        self, parent_id: str | None, system_prompt: str, title: str, bill: Bill
+    ) -> AsyncGenerator[MnesisSession]:
+        """A session for a block. When it is closed all of its turns are billed, those that failed too."""
         briefing = self._briefing
-        return await MnesisSession.create(
+        session = await MnesisSession.create(
             model=briefing.model,
             system_prompt=system_prompt,
             agent="map",
@@ -113,3 +117,8 @@ class Agents:
             llm=briefing.llm,
             title=title,
         )
+        try:
+            async with session:
+                yield session
+        finally:
+            bill.add(session.token_usage, session.cost)

@@ -15,7 +15,7 @@ from mnesis.llm.retry import Retries, Retry
 from mnesis.models.config import RetryConfig
 from mnesis.models.maps import MapResult
 from mnesis.models.message import TokenUsage
-from mnesis.operators.inputs import read
+from mnesis.operators.inputs import stored
 from mnesis.operators.schema import OutputSchema, SchemaMismatch
 from mnesis.operators.template import PromptTemplate
 from mnesis.store.maps import Finished, Taken
@@ -98,8 +98,10 @@ class Asking:
 async def outcome_of(
     item: Taken, timeout: float, answer: Callable[[Any, int, Bill], Awaitable[tuple[Any, str]]]
 ) -> Outcome:
-    """What came of an item, whatever happened; `timeout` in seconds. Only a refused key is raised: it stops the run."""
-    bill, value = Bill(), read(item.input)
+    """What came of an item, whatever happened; `timeout` in seconds. What stops the run is raised: a refused key, and
+    an item that cannot be read back.
+    """
+    bill, value = Bill(), stored(item.input, item.index)
     try:
         async with asyncio.timeout(timeout):
             output, text = await answer(value, item.index, bill)
@@ -116,7 +118,7 @@ async def outcome_of(
 
 
 class Asker:
-    """Answers items, any number at once. Raises only `Authentication`: that is not the fault of an item."""
+    """Answers items, any number at once. Raises what `outcome_of` raises."""
 
     def __init__(self, provider: Provider, asking: Asking, template: PromptTemplate, schema: OutputSchema) -> None:
         self._provider, self._asking = provider, asking

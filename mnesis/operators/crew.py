@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-from mnesis.errors import LLMError, StoreError
+from mnesis.errors import StoreError
 from mnesis.models.maps import MapResult
 from mnesis.operators.ask import Outcome
 from mnesis.operators.desk import Desk
@@ -31,7 +31,7 @@ class Crew:
         desk: Desk,
         work: Work,
         width: int,
-        fresh: AsyncIterator[str] | None,
+        fresh: AsyncGenerator[str] | None,
         total: int | None,
         told: Callable[[Sequence[MapResult]], Awaitable[None]],
     ) -> None:
@@ -43,7 +43,7 @@ class Crew:
         self._wake = asyncio.Event()
         self._exhausted = fresh is None
         self._next = 0
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
         self.total = total
         """How many items there are; `None` until all are read."""
         self.stopping = False
@@ -108,13 +108,13 @@ class Crew:
             try:
                 outcome = await self._work(item)
                 self._finished.append(outcome)
-            except LLMError as error:
-                self._fail(error)  # of the account, not of the item: that one stays to be done
+            except Exception as error:  # noqa: BLE001  # not of the item, which stays to be done: raised to the reader
+                self._fail(error)
             finally:
                 self.running -= 1
                 self._wake.set()
 
-    async def _reader(self, texts: AsyncIterator[str]) -> None:
+    async def _reader(self, texts: AsyncGenerator[str]) -> None:
         """Reads inputs ahead of the workers, a little."""
         try:
             async for text in texts:
@@ -125,11 +125,9 @@ class Crew:
             self._fail(error)
         finally:
             self._wake.set()
-            if isinstance(texts, AsyncGenerator):
-                with contextlib.suppress(RuntimeError):
-                    await texts.aclose()
+            await texts.aclose()
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
         self.stop()
 

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import itertools
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -15,7 +15,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from mnesis.errors import InputError, describe_value
+from mnesis.errors import Corrupt, InputError, describe_value
 from mnesis.llm.reply import well_formed
 
 _LINES = 500
@@ -28,7 +28,7 @@ class Inputs:
     first is worked on; others (generators) are read only as far as they are needed.
     """
 
-    texts: AsyncIterator[str]
+    texts: AsyncGenerator[str]
     whole: bool
 
 
@@ -48,12 +48,12 @@ def inputs_of(given: Any) -> Inputs:
     return Inputs(_written(given), whole=hasattr(given, "__len__"))
 
 
-async def _written(items: Iterable[Any], *, missing: bool = False) -> AsyncIterator[str]:
+async def _written(items: Iterable[Any], *, missing: bool = False) -> AsyncGenerator[str]:
     for index, item in enumerate(items):
         yield written(item, f"item {index} of the inputs", missing=missing)
 
 
-async def _awaited(items: AsyncIterable[Any]) -> AsyncIterator[str]:
+async def _awaited(items: AsyncIterable[Any]) -> AsyncGenerator[str]:
     index = 0
     async for item in items:
         yield written(item, f"item {index} of the inputs")
@@ -91,7 +91,7 @@ class _Rows:
 # -- files -------------------------------------------------------------------------------------------------------
 
 
-async def _json_lines(path: Path) -> AsyncIterator[str]:
+async def _json_lines(path: Path) -> AsyncGenerator[str]:
     lines = _lines(path)
     while chunk := await asyncio.to_thread(lambda: list(itertools.islice(lines, _LINES))):
         for text in chunk:
@@ -125,6 +125,14 @@ def _line(line: bytes, where: str) -> str:
 def read(text: str) -> Any:
     """The value of a JSON text. Raises `ValueError` for what JSON lacks (NaN) and for a key that stands twice."""
     return json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
+
+
+def stored(text: str, index: int) -> Any:
+    """The value of an item that is stored as `text`. Raises `Corrupt`."""
+    try:
+        return read(text)
+    except (ValueError, RecursionError) as error:
+        raise Corrupt("map_item", str(index), f"its input is no JSON: {error}") from error
 
 
 def _refuse(constant: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from mnesis.errors import InputError, describe_value
 from mnesis.ids import kind_of
 from mnesis.models.maps import MapResult, MapRunInfo
-from mnesis.operators.inputs import read
+from mnesis.operators.inputs import stored
 from mnesis.operators.run import MapResults, MapRun, Where
 from mnesis.store import maps
 from mnesis.store.lock import OwnerLock
@@ -72,7 +72,7 @@ async def all_results(run: MapRun) -> MapResults:
 def _result(item: ItemRow, restore: Callable[[str], Any]) -> MapResult:
     return MapResult(
         index=item.index,
-        input=read(item.input),
+        input=stored(item.input, item.index),
         output=None if item.output is None else restore(item.output),
         success=item.state == "done",
         error=item.error if item.state == "failed" else None,

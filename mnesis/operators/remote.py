@@ -13,7 +13,7 @@ from mnesis.llm.select import provider_for
 from mnesis.models.maps import MapResult
 from mnesis.operators.ask import Asker, Asking, Bill, Outcome
 from mnesis.operators.crew import Work
-from mnesis.operators.inputs import read
+from mnesis.operators.inputs import stored
 from mnesis.operators.schema import OutputSchema
 from mnesis.operators.template import PromptTemplate
 from mnesis.store.maps import Finished, Taken
@@ -55,7 +55,7 @@ class OnDask:
             raise
         except Exception as error:  # noqa: BLE001  # Dask raises what its workers die of
             said = redact(f"{type(error).__name__}: {error}")
-            return Bill().failed(item, read(item.input), type(error).__name__, said)
+            return Bill().failed(item, stored(item.input, item.index), type(error).__name__, said)
         return Outcome(_result(item, row, self._schema), row)
 
     async def _answer(self, item: Taken) -> Finished:
@@ -102,7 +102,7 @@ def _pickled(job: Any) -> bytes:
 def _result(item: Taken, row: Finished, schema: OutputSchema) -> MapResult:
     return MapResult(
         index=item.index,
-        input=read(item.input),
+        input=stored(item.input, item.index),
         output=None if row.output is None else schema.restore(row.output),
         success=row.error_kind is None,
         error=row.error,

@@ -154,7 +154,8 @@ class MapRun:
             self._tally = _Tally(counts)
             fresh = plan.inputs.texts if plan.inputs else None
             if plan.inputs and plan.inputs.whole:
-                await self._store(desk, plan.inputs.texts)
+                async with aclosing(plan.inputs.texts) as texts:
+                    await self._store(desk, texts)
                 fresh = None
             self._crew = Crew(desk, plan.work_on(db, plan.row), plan.width, fresh, self._total, self._tell)
             if self._stopped:

@@ -4,7 +4,7 @@ An item is pending, then running (taken by an owner, whose lock file says whethe
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -102,11 +102,6 @@ def run(cx: sqlite3.Connection, id: str) -> RunRow:
     *head, created_at, finished_at = row
     values: list[Any] = [*head, moment(created_at), None if finished_at is None else moment(finished_at)]
     return RunRow(*values)
-
-
-def run_ids(cx: sqlite3.Connection, limit: int = -1) -> list[str]:
-    """The ids of all runs, the newest first."""
-    return [id for (id,) in cx.execute("SELECT id FROM map_run ORDER BY id DESC LIMIT ?", (limit,))]
 
 
 def set_total(cx: sqlite3.Connection, id: str, total: int) -> None:
@@ -226,12 +221,6 @@ def retry_failed(cx: sqlite3.Connection, run_id: str) -> int:
     ).rowcount
 
 
-def stored(cx: sqlite3.Connection, run_id: str) -> int:
-    """How many inputs are stored."""
-    count: int = cx.execute("SELECT count(*) FROM map_item WHERE run_id = ?", (run_id,)).fetchone()[0]
-    return count
-
-
 def items(cx: sqlite3.Connection, run_id: str, first: int, limit: int) -> list[ItemRow]:
     """The items of a run in the order of the inputs, from index `first` on."""
     rows = cx.execute(
@@ -240,11 +229,8 @@ def items(cx: sqlite3.Connection, run_id: str, first: int, limit: int) -> list[I
         "FROM map_item WHERE run_id = ? AND idx >= ? ORDER BY idx LIMIT ?",
         (run_id, first, limit),
     )
-    return [_item([*row[:5], _usage(*row[5:11]), *row[11:]]) for row in rows]
-
-
-def _item(columns: list[Any]) -> ItemRow:
-    return ItemRow(*columns)
+    columns: Iterator[list[Any]] = ([*row[:5], _usage(*row[5:11]), *row[11:]] for row in rows)
+    return [ItemRow(*each) for each in columns]
 
 
 def _usage(
