@@ -70,6 +70,7 @@ class AgenticMap(Operator):
         params: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
         timeout: float | None = None,
+        executor: Any = None,
         on_progress: OnProgress | None = None,
     ) -> MapRun:
         """An agent for each item: `async for result in agentic_map.run(…)` gives the results as they are finished.
@@ -79,8 +80,11 @@ class AgenticMap(Operator):
         `continuation_message`, in at most `max_turns` turns. With `read_only` only tools are taken that declare it
         (`function_tool(f, read_only=True)`). With `max_depth` above 0 agents may delegate: the tool asks for the
         `delegated_scope` and the `kept_work`, and refuses to pass on a whole task. Other arguments as for `LLMMap.run`.
+        With `executor` the workers of a cluster make the requests and call the tools, each call wherever there is room;
+        the agents' sessions stay here.
 
-        Raises `InputError`, also for a tool that is not read-only, and for one that the caller would have to run.
+        Raises `InputError`, also for a tool that is not read-only, for one that the caller would have to run, and, with
+        `executor`, for one that cannot be pickled.
         """
         model = self._named(model)
         template = PromptTemplate(agent_prompt_template, "agent_prompt_template")
@@ -99,7 +103,7 @@ class AgenticMap(Operator):
             "tools": [tool.name for tool in chosen],
         }
         task = Task(model, template, schema, options)
-        return self._begin(inputs, task, self._work_on(task, chosen), on_progress)
+        return self._begin(inputs, task, self._work_on(task, chosen, executor), on_progress)
 
     async def run_all(self, inputs: Any, agent_prompt_template: str, *arguments: Any, **options: Any) -> MapResults:
         """`run`, read to its end: a list of all results, in the order of the inputs."""
@@ -116,6 +120,7 @@ class AgenticMap(Operator):
         params: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
         timeout: float | None = None,
+        executor: Any = None,
         on_progress: OnProgress | None = None,
     ) -> MapRun:
         """Do what is left of a run, as `LLMMap.resume`. `tools` are given again: the same, by their names.
@@ -128,10 +133,16 @@ class AgenticMap(Operator):
             raise InputError(
                 f"tools={names} are not those that {run_id} began with: {task.options['tools']}; give these again"
             )
-        return self._go_on(row, task, inputs, self._work_on(task, chosen), retry_failed, on_progress)
+        return self._go_on(row, task, inputs, self._work_on(task, chosen, executor), retry_failed, on_progress)
 
-    def _work_on(self, task: Task, tools: tuple[Tool, ...]) -> WorkOn:
-        options = task.options
+    def _work_on(self, task: Task, tools: tuple[Tool, ...], executor: Any) -> WorkOn:
+        options, llm = task.options, self._llm
+        if executor is not None:
+            from mnesis.operators.remote import ProviderOnDask, client_of, tool_on_dask  # it is an extra
+
+            client = client_of(executor)
+            llm = ProviderOnDask(client, llm, task.model)
+            tools = tuple(tool_on_dask(client, tool) for tool in tools)
         briefing = Briefing(
             model=task.model,
             system_prompt=options["system_prompt"],
@@ -142,7 +153,7 @@ class AgenticMap(Operator):
             depth=options["depth"],
             timeout=options["timeout"],
             config=self._session_config,
-            llm=self._llm,
+            llm=llm,
             params=options["params"],
         )
         return lambda db, row: Agents(db, row, briefing, task.template, task.schema)
