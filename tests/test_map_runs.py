@@ -1,6 +1,7 @@
 """Runs of a map are durable: stopped, cancelled, killed, shared, they do what is left and nothing twice."""
 
 import asyncio
+import contextlib
 import signal
 import sqlite3
 import sys
@@ -13,7 +14,8 @@ from workers import output, run, start
 
 from mnesis import BadRequest, Corrupt, InputError, NotFound, StoreError
 from mnesis.llm.scripted import Reply, ScriptedProvider
-from mnesis.operators import LLMMap
+from mnesis.operators import LLMMap, running
+from mnesis_jupyter import frames
 
 MODEL = "offline/quote"
 
@@ -328,7 +330,7 @@ def test_two_processes_share_a_run_and_one_takes_over_what_the_other_dies_over(t
     assert cx.execute("SELECT state, count(*) FROM map_item GROUP BY state").fetchall() == [("done", 400)]
     twice = [item for item, count in Counter(item for _, item in calls(log)).items() if count > 1]
     assert len(twice) <= 8  # what the first had taken when it died
-    assert not list((tmp_path / "s.db.locks").glob("map-*"))
+    assert not list((tmp_path / "s.db.locks").glob("run_*"))
 
 
 async def test_a_program_that_leaves_the_loop_ends_and_its_run_can_be_resumed(tmp_path):
@@ -355,3 +357,74 @@ async def test_a_program_that_leaves_the_loop_ends_and_its_run_can_be_resumed(tm
     assert before.state == "stopped"
     assert len(await llm_map.resume_all(run_id)) == 100
     assert len(llm.requests) == 100 - before.done
+
+
+DIES = """
+import asyncio, os, signal, sys
+from mnesis.operators import LLMMap
+
+class Items(list):
+    def __iter__(self):
+        for number in range(5_000):
+            if number == 2_500:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield number
+
+run = LLMMap(model="offline/quote", db_path=sys.argv[1]).run(Items(), "{{ item }}")
+print(run.id, flush=True)
+asyncio.run(run.__aiter__().__anext__())
+"""
+
+
+def written(path):
+    """What there is of a run in the store, and who has a lock."""
+    with contextlib.closing(sqlite3.connect(path)) as cx:
+        rows = cx.execute("SELECT state, finished_at FROM map_run").fetchall()
+        return rows, cx.execute("SELECT * FROM map_item").fetchall(), sorted(path.with_name("s.db.locks").iterdir())
+
+
+async def states(path, run_id):
+    """What is said of a run, in all places."""
+    return (
+        (await LLMMap(model=MODEL, db_path=path).describe(run_id)).state,
+        frames.map_runs(db=path)["state"][run_id],
+        frames.map_runs(db=path, state="running").index.tolist() == [run_id],
+        run_id in running(path),
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+async def test_a_run_whose_process_died_is_told_from_one_that_runs_and_looking_writes_nothing(tmp_path):
+    path = tmp_path / "s.db"
+    process = start(WORKER, path, tmp_path / "calls", "", "first")
+    assert process.stdout is not None
+    run_id = process.stdout.readline().strip()
+    process.stdout.readline()
+    assert await states(path, run_id) == ("running", "running", True, True)
+    process.kill()
+    process.communicate(timeout=20)
+    before = written(path)
+    assert before[0] == [("running", None)]
+    assert await states(path, run_id) == ("stopped", "stopped", False, False)
+    assert written(path) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+async def test_a_run_whose_process_died_before_anybody_took_an_item_is_stopped_too(tmp_path):
+    done = run(DIES, tmp_path / "s.db")
+    assert done.returncode == -signal.SIGKILL
+    assert await states(tmp_path / "s.db", done.stdout.strip()) == ("stopped", "stopped", False, False)
+
+
+async def test_a_run_that_one_of_two_leaves_goes_on_until_the_other_leaves_too(make, store_path):
+    first = make(answers(Reply("ok", delay=0.01))).run(range(60), "{{ item }}", concurrency=2)
+    one = aiter(first)
+    await anext(one)
+    second = await make(answers(Reply("ok", delay=0.01))).resume(first.id, concurrency=2)
+    other = aiter(second)
+    await anext(other)
+    await one.aclose()
+    assert await states(store_path, first.id) == ("running", "running", True, True)
+    await other.aclose()
+    assert await states(store_path, first.id) == ("stopped", "stopped", False, False)
+    assert len(await make(answers("ok")).resume_all(first.id)) == 60

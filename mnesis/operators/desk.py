@@ -10,8 +10,9 @@ from mnesis.events.bus import EventBus
 from mnesis.events.payloads import MapCompletedPayload, MapStartedPayload, MnesisEvent, Payload
 from mnesis.models.maps import RunState
 from mnesis.store import Database, Tx, events, maps
-from mnesis.store.lock import OwnerLock
-from mnesis.store.maps import Counts, Finished, RunRow, Taken
+from mnesis.store.lock import OwnerLock, living
+from mnesis.store.maps import Counts, Finished, RunRow, Taken, owners_of
+from mnesis.tasks import in_thread
 
 
 class Desk:
@@ -19,12 +20,12 @@ class Desk:
 
     def __init__(self, db: Database, row: RunRow, bus: EventBus) -> None:
         self.row = row
-        self.owner = f"map-{os.getpid()}-{secrets.token_hex(8)}"
+        self.owner = f"{owners_of(row.id)}{os.getpid()}-{secrets.token_hex(8)}"
         self._db, self._bus = db, bus
         self._lock = self._lock_of(self.owner)
 
     async def __aenter__(self) -> Self:
-        self._lock.take()
+        await self._lock.take()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -81,13 +82,14 @@ class Desk:
         return released, len(dead) < len(others)
 
     async def end(self, finished: Sequence[Finished], state: RunState) -> None:
-        """Store what has come of the last items, and let others take what is left."""
+        """Store what has come of the last items, and let others take what is left: while they do, the run goes on."""
         row = self.row
+        goes_on = state == "stopped" and bool(await in_thread(self._others))
 
         def work(cx: Tx) -> MapCompletedPayload:
             maps.finish(cx, row.id, self.owner, finished)
             maps.release(cx, row.id, self.owner)
-            maps.set_state(cx, row.id, state, _now())
+            maps.set_state(cx, row.id, "running" if goes_on else state, _now())
             counts = maps.counts(cx, row.id)
             payload = MapCompletedPayload(
                 session_id=row.session_id or "",
@@ -105,6 +107,9 @@ class Desk:
         """In the record of the session that asked for the run. Without one, the run's own row says the same."""
         if self.row.session_id:
             events.append(cx, event, payload, None, _now())
+
+    def _others(self) -> set[str]:
+        return living(self._db.path, owners_of(self.row.id), self._db.in_turn) - {self.owner}
 
     def _lock_of(self, owner: str) -> OwnerLock:
         return OwnerLock(self._db.path, owner, self._db.in_turn)

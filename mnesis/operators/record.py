@@ -1,6 +1,7 @@
 """What the store holds of runs: their state, and their results, without asking anybody anything."""
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 from mnesis.errors import InputError, describe_value
@@ -9,8 +10,9 @@ from mnesis.models.maps import MapResult, MapRunInfo
 from mnesis.operators.inputs import stored
 from mnesis.operators.run import MapResults, MapRun, Where
 from mnesis.store import maps
-from mnesis.store.lock import OwnerLock
-from mnesis.store.maps import ItemRow, Kind, RunRow
+from mnesis.store.lock import living
+from mnesis.store.maps import ItemRow, Kind, RunRow, owners_of
+from mnesis.tasks import in_thread
 
 _PAGE = 500
 _OPERATORS = {"llm": "LLMMap", "agentic": "AgenticMap"}
@@ -30,17 +32,15 @@ async def run_of(where: Where, run_id: str) -> MapRunInfo:
     """Where a run is. Raises `NotFound`."""
     _check(run_id)
     async with where.opened() as db:
-        row, counts, owners = await db.read(
-            lambda cx: (maps.run(cx, run_id), maps.counts(cx, run_id), maps.owners(cx, run_id))
-        )
-        alive = any(not OwnerLock(db.path, owner, db.in_turn).is_dead() for owner in owners)
+        row, counts = await db.read(lambda cx: (maps.run(cx, run_id), maps.counts(cx, run_id)))
+        alive = bool(await in_thread(lambda: living(db.path, owners_of(run_id), db.in_turn)))
     return MapRunInfo(
         id=row.id,
         kind=row.kind,
         session_id=row.session_id,
         model=row.model,
         template=row.template,
-        state="stopped" if row.state == "running" and owners and not alive else row.state,
+        state="stopped" if row.state == "running" and not alive else row.state,
         total=row.total,
         pending=counts.pending,
         running=counts.running,
@@ -49,6 +49,12 @@ async def run_of(where: Where, run_id: str) -> MapRunInfo:
         tokens=counts.tokens,
         cost=counts.cost,
     )
+
+
+def running(db_path: str | Path) -> frozenset[str]:
+    """The ids of the runs that somebody works on at this moment, in any process of this machine. Nothing is written."""
+    names = living(Path(db_path).expanduser(), "run_", set())
+    return frozenset(name.partition(".")[0] for name in names)
 
 
 async def stored_results(where: Where, row: RunRow, restore: Callable[[str], Any]) -> AsyncIterator[MapResult]:

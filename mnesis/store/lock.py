@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _POLL_SECONDS = 0.01
+_LOOK_SECONDS = 5.0
 
 
 class SessionLock:
@@ -58,8 +59,12 @@ def _file_lock(store: Path, session_id: str) -> "BaseFileLock":
     return FileLock(_lock_file(store, session_id), timeout=0)
 
 
+def _folder(store: Path) -> Path:
+    return store.with_name(store.name + ".locks")
+
+
 def _lock_file(store: Path, session_id: str) -> Path:
-    folder = store.with_name(store.name + ".locks")
+    folder = _folder(store)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -74,10 +79,9 @@ class OwnerLock:
         self._file = None if store is None else _lock_file(store, owner)
         self._lock = SessionLock(store, owner, here)
 
-    def take(self) -> None:
-        """Be alive. Nobody else has this name."""
-        if not self._lock.try_acquire():
-            raise AssertionError("an owner has a name of its own")
+    async def take(self) -> None:
+        """Be alive. Nobody else has this name, but who looks for the living may have the lock for a moment."""
+        await self._lock.acquire(_LOOK_SECONDS)
 
     def release(self) -> None:
         """Be gone, and leave no file behind."""
@@ -90,4 +94,21 @@ class OwnerLock:
         if not self._lock.try_acquire():
             return False
         self.release()
+        return True
+
+
+def living(store: Path | None, prefix: str, here: set[str]) -> set[str]:
+    """The owners whose names begin so and who are alive. Looking creates nothing and takes nothing away."""
+    if store is None:
+        return {name for name in here if name.startswith(prefix)}
+    return {file.name for file in _folder(store).glob(f"{prefix}*") if _is_held(file)}
+
+
+def _is_held(file: Path) -> bool:
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(file, timeout=0):
+            return False
+    except (Timeout, OSError):  # what cannot be tried, as it is somebody else's, may be alive
         return True

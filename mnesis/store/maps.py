@@ -80,6 +80,11 @@ class Counts:
     cost: float | None = 0.0
 
 
+def owners_of(run_id: str) -> str:
+    """What the name of everybody who works on this run begins with: of their locks, too."""
+    return f"{run_id}."
+
+
 # -- runs --------------------------------------------------------------------------------------------------------
 
 

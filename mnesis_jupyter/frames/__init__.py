@@ -357,8 +357,8 @@ def map_runs(
 ) -> "pd.DataFrame":
     """One row a run of a map (`LLMMap`, `AgenticMap`): where its items are, what it has used. Key: `run_id`.
 
-    With `session`, those that it asked for. `total` is missing while the inputs are not all stored. `state` is as it is
-    stored: that of a run whose process died stays "running". `unpriced` counts the items of unknown cost.
+    With `session`, those that it asked for. `total` is missing while the inputs are not all stored. `state` is
+    "stopped" also where its process died. `unpriced` counts the items of unknown cost.
 
     >>> len(frames.map_runs(state="stopped"))
     0
@@ -473,8 +473,8 @@ def listing(path: Path, count: int) -> list[tuple[str, str | None, str, int, int
 
 def map_listing(path: Path, count: int) -> list[tuple[str, str, int | None, int, int, str, str, str]]:
     """Of the newest runs: state, model, items, done, failed, time of creation (UTC), id, beginning of the template."""
-    query = """
-        SELECT r.state, r.model, r.total, (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'done'),
+    query = f"""
+        SELECT {maps.STATE}, r.model, r.total, (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'done'),
             (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'failed'),
             strftime('%Y-%m-%d %H:%M', r.created_at / 1000000, 'unixepoch'), r.id, substr(r.template, 1, 60)
         FROM map_run r ORDER BY r.created_at DESC, r.id DESC LIMIT ?

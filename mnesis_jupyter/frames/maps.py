@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 _STATES = ("pending", "running", "done", "failed")
 
+# Who dies over a run cannot write that down.
+STATE = "CASE WHEN r.state = 'running' AND NOT is_alive(r.id) THEN 'stopped' ELSE r.state END"
+
 MAP_RUNS = View(
     f"""
-    SELECT r.id AS run_id, r.kind, r.state, r.model, r.session_id, r.total,
+    SELECT r.id AS run_id, r.kind, {STATE} AS state, r.model, r.session_id, r.total,
         {", ".join(f"coalesce(sum(i.state = '{state}'), 0) AS {state}" for state in _STATES)},
         coalesce(sum(i.attempts), 0) AS attempts, coalesce(sum(i.input_tokens), 0) AS input_tokens,
         coalesce(sum(i.output_tokens), 0) AS output_tokens, sum(i.cost) AS cost,
@@ -44,7 +47,7 @@ MAP_RUNS = View(
     session="r.session_id",
     filters={
         "kind": "r.kind = :kind",
-        "state": "r.state = :state",
+        "state": f"{STATE} = :state",
         "model": "r.model = :model",
         "since": "r.created_at >= :since",
         "until": "r.created_at < :until",

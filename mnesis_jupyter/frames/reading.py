@@ -1,10 +1,11 @@
 """The way from the store to DataFrames: read-only, on one snapshot, each column built with its dtype, never guessed."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -100,10 +101,23 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=30)) as connection:
             connection.execute("PRAGMA query_only = ON")
+            connection.create_function("is_alive", 1, _alive(path))
             connection.execute("BEGIN")
             yield connection
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} cannot be read as a store of mnesis ({error}); check db") from error
+
+
+def _alive(path: Path) -> Callable[[str], bool]:
+    """Whether somebody works on a run, as SQL asks it: found out once, when the first run is asked about."""
+
+    @cache
+    def alive() -> frozenset[str]:
+        from mnesis.operators import running
+
+        return running(path)
+
+    return lambda run_id: run_id in alive()
 
 
 def rows(path: Path, query: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
