@@ -3,12 +3,14 @@
 import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from mnesis.context.assembly import Preamble, newest_turn
+from mnesis.errors import InputError, describe_value
 from mnesis.events.payloads import DoomLoopDetectedPayload, LlmRetryPayload, MnesisEvent
+from mnesis.intake import text_of
 from mnesis.ledger import Ledger, OpenTurn
 from mnesis.llm.base import Finish, Provider, Request
 from mnesis.llm.redact import redact
@@ -27,7 +29,7 @@ from mnesis.models.message import (
 )
 from mnesis.room import Room
 from mnesis.store.messages import NewMessage
-from mnesis.tools import DoomLoop, Tool, Toolbox, run_calls
+from mnesis.tools import DoomLoop, Tool, Toolbox, ToolLike, run_calls, tools_of
 
 type OnPart = Callable[[Part], Awaitable[None] | None]
 
@@ -58,6 +60,27 @@ class Ask:
     origin: str | None = None
     tools: tuple[Tool, ...] = ()
     on_part: OnPart | None = None
+
+    @classmethod
+    def of(
+        cls,
+        parts: tuple[Part, ...] | None,
+        results: Any,
+        tools: Sequence[ToolLike] | None,
+        on_part: OnPart | None,
+        system_prompt: str | None,
+        params: Mapping[str, Any] | None,
+        origin: str | None,
+    ) -> Self:
+        """What a caller wants, checked. Raises `InputError`, naming the argument."""
+        for value, argument in ((system_prompt, "system_prompt"), (origin, "origin")):
+            if value is not None:
+                text_of(value, argument)
+        if not isinstance(params, Mapping | None):
+            raise InputError(f"params={describe_value(params)} is a {type(params).__name__}; give a dict")
+        if on_part is not None and not callable(on_part):
+            raise InputError(f"on_part={describe_value(on_part)} is a {type(on_part).__name__}; give a function")
+        return cls(parts, results, system_prompt, dict(params or {}), origin, tools_of(tools), on_part)
 
 
 class Exchange:

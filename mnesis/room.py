@@ -14,7 +14,7 @@ from mnesis.llm.absent import AbsentProvider
 from mnesis.llm.base import Provider
 from mnesis.llm.select import limits_of
 from mnesis.models.config import MnesisConfig
-from mnesis.models.context import Budget
+from mnesis.models.context import Budget, ContextWindow
 from mnesis.models.message import CompactionResult
 from mnesis.tasks import Tasks
 
@@ -89,6 +89,11 @@ class Room:
         async with self._lock:  # one under way may be enough
             pass
         return None if await self._fits(preamble) else await self.compact("hard")
+
+    async def window(self, preamble: Preamble) -> ContextWindow:
+        """The next window, with this beginning; what has to be compacted for it is waited for."""
+        await self.make(preamble)
+        return await self._ledger.window(self.budget(), preamble=preamble)
 
     async def compact(self, reason: Reason) -> CompactionResult:
         """Compact now. Raises `BadRequest` where the session's model is not here."""

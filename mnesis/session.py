@@ -1,28 +1,22 @@
 """A session: the story of a turn, nothing else."""
 
-import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from mnesis.context.assembly import system_tokens
-from mnesis.errors import ConfigError, InputError, MnesisError, SessionClosed, describe_value
+from mnesis import opening
+from mnesis.engine import Engine
+from mnesis.errors import InputError, MnesisError, SessionClosed, describe_value
 from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.exchange import Ask, OnPart
-from mnesis.files import LargeFileHandler, Shelf
-from mnesis.files.handler import Prose
-from mnesis.files.prose import prose_by
-from mnesis.ids import kind_of, new_id
-from mnesis.intake import asked_of, check_media, parts_of, text_of
-from mnesis.ledger import Clock, Ledger, utc_now
+from mnesis.intake import asked_of, check_media, text_of
+from mnesis.ledger import Clock, utc_now
 from mnesis.llm.base import Provider
-from mnesis.llm.select import is_offline, provider_for, provider_or_word_for
 from mnesis.models.config import MnesisConfig
 from mnesis.models.context import ContextWindow, TurnSnapshot
 from mnesis.models.file import FileRecord, FileState
@@ -42,28 +36,12 @@ from mnesis.models.message import (
 from mnesis.models.recall import Branch, Description, Expansion, GrepResult, Lineage, VerifyReport, WindowDiff
 from mnesis.models.replay import Replay
 from mnesis.models.summary import Summary
-from mnesis.progress import track
-from mnesis.recall import Recall
-from mnesis.replay import Meter, Needles, Rerun, Script
-from mnesis.room import Room
+from mnesis.opening import DEFAULT_SYSTEM_PROMPT, Setting
+from mnesis.replay import replay
 from mnesis.store import Database
-from mnesis.store.rows import SessionRow
-from mnesis.tasks import Tasks
-from mnesis.tokens import counter_for
 from mnesis.tools import ToolLike, tools_of
-from mnesis.transcripts import (
-    Format,
-    Transcript,
-    to_anthropic_messages,
-    to_jsonl,
-    to_openai_messages,
-    transcript_of,
-)
-from mnesis.transcripts.checks import check
-from mnesis.turn_lock import TurnLock
-from mnesis.turns import Recorded, Said, Turns
-
-DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
+from mnesis.transcripts import Format, Transcript, exported
+from mnesis.turns import Recorded
 
 type MessageLike = str | Sequence[Part | dict[str, Any]]
 
@@ -74,22 +52,9 @@ class MnesisSession:
     Make one with `open`, `create` or `load`. Its turns run one after the other, whoever asks for them.
     """
 
-    def __init__(
-        self, db: Database, owns_db: bool, ledger: Ledger, providers: "_Providers", config: MnesisConfig
-    ) -> None:
-        self._db = db
-        self._owns_db = owns_db
-        self._ledger = ledger
-        self._config = config
-        self._closed = False
-        self._closing: asyncio.Task[None] | None = None
-        self._providers = providers
-        self._tasks = Tasks()
-        self._lock = TurnLock(db, ledger)
-        self._room = Room(ledger, providers.answers, providers.summarises, config, self._tasks)
-        self._files = Shelf(ledger, LargeFileHandler(config.file, counter=ledger.counter, prose=providers.prose))
-        self._recall = Recall(db, ledger, self._room.budget, self._files)
-        self._turns = Turns(ledger, self._room, self._lock, self._recall, self._files, providers.answers, config)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._ledger = engine.ledger
 
     # -- beginning and end --------------------------------------------------------------------------------------
 
@@ -114,19 +79,8 @@ class MnesisSession:
         `model` is a litellm model string, or "offline/quote". An empty `system_prompt` sends none. `llm` is a provider
         to use instead of the model string's; `pool` an open store to share. `clock` is for tests and replays.
         """
-        session = await cls.create(
-            model=model,
-            system_prompt=system_prompt,
-            agent=agent,
-            parent_id=parent_id,
-            config=config,
-            db_path=db_path,
-            pool=pool,
-            llm=llm,
-            title=title,
-            clock=clock,
-        )
-        async with session:
+        setting = Setting(config, db_path, pool, llm, clock)
+        async with cls(await opening.create(setting, model, system_prompt, agent, parent_id, title)) as session:
             yield session
 
     @classmethod
@@ -145,33 +99,8 @@ class MnesisSession:
         clock: Clock = utc_now,
     ) -> Self:
         """A new session, to be closed by `close()` or used with `async with`. Arguments as for `open`."""
-        for value, argument in ((model, "model"), (system_prompt, "system_prompt"), (agent, "agent")):
-            text_of(value, argument)
-        for optional, argument in ((parent_id, "parent_id"), (title, "title")):
-            if optional is not None:
-                text_of(optional, argument)
-        config = _checked(config)
-        providers = _Providers.of(llm, model, config)
-        counter = counter_for(model)
-        row = SessionRow(
-            id=new_id("sess"),
-            parent_id=parent_id,
-            forked_from=None,
-            forked_turn=None,
-            model=model,
-            agent=agent,
-            system_prompt=system_prompt,
-            system_tokens=system_tokens(system_prompt, counter),
-            config=config,
-            title=title,
-            created_at=clock(),
-        )
-
-        async def build(db: Database) -> Self:
-            ledger = await Ledger.create(db, row, counter, EventBus(), clock)
-            return cls(db, pool is None, ledger, providers, config)
-
-        return await _built(build, config, db_path, pool, create=True)
+        setting = Setting(config, db_path, pool, llm, clock)
+        return cls(await opening.create(setting, model, system_prompt, agent, parent_id, title))
 
     @classmethod
     async def load(
@@ -190,19 +119,7 @@ class MnesisSession:
         Raises `SessionNotFoundError`, or `NotFound` where the store itself is not there; neither creates anything.
         `clock` is for tests and replays.
         """
-        if kind_of(text_of(session_id, "session_id")) != "session":
-            raise InputError(f"session_id={session_id!r} is not a session id; those begin with 'sess_'")
-
-        async def build(db: Database) -> Self:
-            ledger = await Ledger.load(db, session_id, EventBus(), clock)
-            settings = config or ledger.row.config
-            # A session can be read where its model is not: that is said when it is asked something.
-            providers = _Providers.of(llm, ledger.row.model, settings, provider_or_word_for)
-            session = cls(db, pool is None, ledger, providers, settings)
-            await session._lock.recover()
-            return session
-
-        return await _built(build, _checked(config), db_path, pool, create=False)
+        return cls(await opening.load(Setting(config, db_path, pool, llm, clock), session_id))
 
     @classmethod
     async def from_messages(
@@ -228,31 +145,8 @@ class MnesisSession:
         Raises `InputError`, naming the place, before anything is stored. Turns are stored one by one: where the store
         fails midway, or the caller is cancelled, a session with the turns so far is left in it.
         """
-        transcript = transcript_of(messages, format)
-        by_the_map = llm is None and not is_offline(text_of(model, "model"))
-        check(transcript, model if by_the_map else None)
-        prompt = transcript.system_prompt if system_prompt is None else system_prompt
-        session = await cls.create(
-            model=model,
-            system_prompt=DEFAULT_SYSTEM_PROMPT if prompt is None else prompt,
-            config=config,
-            db_path=db_path,
-            pool=pool,
-            llm=llm,
-            title=title,
-            clock=clock,
-        )
-        try:
-            with track("importing", len(transcript.turns), "turns") as progress:
-                for turn in transcript.turns:
-                    asked = Said("user", turn.user, turn.created_at) if turn.user else None
-                    answered = tuple(Said(each.role, each.parts, each.created_at) for each in turn.messages)
-                    await session._turns.record(Recorded(asked, answered, key=turn.key))  # noqa: SLF001  # it is ours
-                    progress.advance()
-        except BaseException:
-            await session.close()
-            raise
-        return session
+        setting = Setting(config, db_path, pool, llm, clock)
+        return cls(await opening.begin_with(setting, messages, format, model, system_prompt, title))
 
     async def fork(
         self,
@@ -276,43 +170,30 @@ class MnesisSession:
         Close it like any other. In a store in memory it lives as long as this one is open.
         Raises `InputError` for a turn that is not finished, `NotFound` for one that is not there.
         """
-        self._check_open()
-        for value, argument in ((title, "title"), (model, "model"), (system_prompt, "system_prompt")):
-            if value is not None:
-                text_of(value, argument)
-        row, providers = self._ledger.row, self._providers
-        settings = self._config if config is None else _checked(config)
-        if llm is not None or model is not None or config is not None:
-            same = providers.passed if model in (None, row.model) else None
-            providers = _Providers.of(llm or same, model or row.model, settings)
-        model = model or row.model
-        if system_prompt is not None or model != row.model:
-            prompt = row.system_prompt if system_prompt is None else system_prompt
-            row = replace(row, system_prompt=prompt, system_tokens=system_tokens(prompt, counter_for(model)))
-        row = replace(
-            row, id=new_id("sess"), parent_id=None, model=model, config=settings, title=title, created_at=clock()
+        forked = await opening.fork(
+            self._running,
+            turn,
+            title=title,
+            model=model,
+            system_prompt=system_prompt,
+            config=config,
+            llm=llm,
+            clock=clock,
         )
-
-        async def build(db: Database) -> Self:
-            ledger = await self._ledger.fork(db, row, turn, EventBus(), clock)
-            return type(self)(db, db is not self._db, ledger, providers, settings)
-
-        shared = self._db if self.db_path is None or not self._owns_db else None
-        return await _built(build, settings, self.db_path, shared, create=False)
+        return type(self)(forked)
 
     async def branches(self) -> list[Branch]:
         """The tree of sessions that forks relate to this one, itself included: the original first, each session before
         its forks.
         """
-        self._check_open()
-        return await self._ledger.branches()
+        return await self._running.ledger.branches()
 
     async def rename(self, title: str) -> None:
         """Give the session another title. Those it had stay in `events()`."""
-        self._check_open()
+        engine = self._running
         if not text_of(title, "title").strip():
             raise InputError(f"title={describe_value(title)} says nothing; give some text")
-        await self._tasks.start(self._ledger.rename(title))
+        await engine.tasks.start(engine.ledger.rename(title))
 
     async def export(self, format: Literal["openai", "anthropic", "mnesis"] = "openai") -> Any:
         """The whole conversation, not the window: without summaries, and without partial replies of failed turns.
@@ -322,33 +203,14 @@ class MnesisSession:
         costs and finish reasons are not in it, and names of speakers are not in the store.
         """
         transcript = Transcript.of(await self.messages(), self.system_prompt or None, await self._ledger.keys())
-        match format:
-            case "openai":
-                return to_openai_messages(transcript)
-            case "anthropic":
-                return to_anthropic_messages(transcript)
-            case "mnesis":
-                return to_jsonl([transcript])
-        raise InputError(f"format={describe_value(format)} is not known; give 'openai', 'anthropic' or 'mnesis'")
+        return exported(transcript, format)
 
     async def close(self) -> None:
         """Wait for what is under way, then let go of the store. Calling it again does nothing.
 
         A turn that waits to make its request again does not wait any longer: it fails with the error that it had.
         """
-        if self._closing is None:
-            self._closed = True
-            self._turns.close()
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)  # it goes on where the caller is cancelled: the store outlives the turns
-
-    async def _close(self) -> None:
-        try:
-            await self._tasks.drain()
-            await self._ledger.close()
-        finally:
-            if self._owns_db:
-                await self._db.close()
+        await self._engine.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -382,7 +244,8 @@ class MnesisSession:
         Raises `InputError`, `ContextOverflow` or `SessionBusy` before anything is stored, and what the provider ran
         into: the turn is then stored as failed, its user message kept. If the caller is cancelled it is aborted.
         """
-        return await _result(self._answers(Ask(self._asked(message)), tools, on_part, system_prompt, params, origin))
+        asked = self._asked(message)
+        return await _result(self._running.answers(Ask.of(asked, None, tools, on_part, system_prompt, params, origin)))
 
     async def stream(
         self,
@@ -400,9 +263,8 @@ class MnesisSession:
         A caller who leaves early does not stop the turn: it goes on to its end and is stored; `close` waits for it. A
         caller who is cancelled does: it is stored as aborted, with the text so far as a partial reply.
         """
-        async with contextlib.aclosing(
-            self._answers(Ask(self._asked(message)), tools, on_part, system_prompt, params, origin)
-        ) as events:
+        ask = Ask.of(self._asked(message), None, tools, on_part, system_prompt, params, origin)
+        async with contextlib.aclosing(self._running.answers(ask)) as events:
             async for event in events:
                 yield event
 
@@ -424,8 +286,9 @@ class MnesisSession:
 
         Raises `InputError` where a result is for no pending call, is given twice, or is missing.
         """
-        ask = Ask(results=results)
-        return await _result(self._answers(ask, tools, on_part, system_prompt, params, origin))
+        return await _result(
+            self._running.answers(Ask.of(None, results, tools, on_part, system_prompt, params, origin))
+        )
 
     async def stream_tool_results(
         self,
@@ -438,56 +301,17 @@ class MnesisSession:
         origin: str | None = None,
     ) -> AsyncGenerator[StreamEvent]:
         """`submit_tool_results` as it happens, with the events of `stream`."""
-        ask = Ask(results=results)
-        async with contextlib.aclosing(self._answers(ask, tools, on_part, system_prompt, params, origin)) as events:
+        ask = Ask.of(None, results, tools, on_part, system_prompt, params, origin)
+        async with contextlib.aclosing(self._running.answers(ask)) as events:
             async for event in events:
                 yield event
 
     def _asked(self, message: MessageLike) -> tuple[Part, ...]:
         """The parts of a user's message. Whoever passed a provider of his own knows what that takes."""
         parts = asked_of(message, "message")
-        if self._providers.by_the_map:
+        if self._engine.providers.by_the_map:
             check_media(parts, self.model, "message")
         return parts
-
-    async def _answers(
-        self,
-        ask: Ask,
-        tools: Sequence[ToolLike] | None,
-        on_part: OnPart | None,
-        system_prompt: str | None,
-        params: Mapping[str, Any] | None,
-        origin: str | None,
-    ) -> AsyncGenerator[StreamEvent]:
-        """The turn as a task of its own, and what it emits."""
-        self._check_open()
-        for value, argument in ((system_prompt, "system_prompt"), (origin, "origin")):
-            if value is not None:
-                text_of(value, argument)
-        if not isinstance(params, Mapping | None):
-            raise InputError(f"params={describe_value(params)} is a {type(params).__name__}; give a dict")
-        if on_part is not None and not callable(on_part):
-            raise InputError(f"on_part={describe_value(on_part)} is a {type(on_part).__name__}; give a function")
-        ask = replace(
-            ask,
-            system_prompt=system_prompt,
-            params=dict(params or {}),
-            origin=origin,
-            tools=tools_of(tools),
-            on_part=on_part,
-        )
-        events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
-        task = self._tasks.start(self._turns.run(ask, events.put_nowait))
-        task.add_done_callback(lambda _: events.put_nowait(None))
-        try:
-            while (event := await events.get()) is not None:
-                yield event
-            result = await task
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait([task])
-            raise
-        yield TurnComplete(result=result)
 
     async def record(
         self,
@@ -505,26 +329,15 @@ class MnesisSession:
         others: a second one with the same key is not stored, the first is returned. `at`, with a time zone, is when it
         was said, by default now; nothing is ordered by it.
         """
-        self._check_open()
-        asked = asked_of(user_message, "user_message")
-        answered = parts_of(assistant_response, "assistant_response", may_be_empty=True)
-        for value, argument in ((finish_reason, "finish_reason"), (key, "key")):
-            if value is not None or argument == "finish_reason":
-                text_of(value, argument)
-        if not isinstance(tokens, TokenUsage | None):
-            raise InputError(f"tokens={describe_value(tokens)} is not a TokenUsage; give TokenUsage(input=…, output=…)")
-        if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
-            raise InputError(f"at={describe_value(at)} is no time with a zone; give a datetime with tzinfo")
-        said = Said("assistant", answered, at)
-        turn = Recorded(Said("user", asked, at), (said,), tokens, finish_reason, key)
-        return await self._tasks.start(self._turns.record(turn))
+        engine = self._running
+        turn = Recorded.of(user_message, assistant_response, tokens, finish_reason, key, at)
+        return await engine.tasks.start(engine.turns.record(turn))
 
     async def compact(self) -> CompactionResult:
         """Compact now, all turns but the newest, and wait for it. The result is measured: what was too small to shrink
         stays as it is. Where the summariser fails, sentences are chosen without a model (level 3).
         """
-        self._check_open()
-        return await self._room.compact("manual")
+        return await self._running.room.compact("manual")
 
     # -- files --------------------------------------------------------------------------------------------------
 
@@ -541,18 +354,16 @@ class MnesisSession:
         stays where it is, and what is read later comes with a word where it has changed. An image for a model to see
         is a `MediaPart.from_path`. Raises `FileError`, `InputError`.
         """
-        self._check_open()
-        return await self._files.attach(source, name, keep)
+        return await self._running.files.attach(source, name, keep)
 
     async def files(self) -> list[FileRecord]:
         """The files that `attach` made references of, in order."""
-        self._check_open()
-        return await self._files.all()
+        return await self._running.files.all()
 
     async def file_state(self, file_id: str) -> FileState:
         """Whether a file is as it was when it was attached, and where. Raises `InputError`, `NotFound`."""
-        self._check_open()
-        return await self._files.state(await self._files.find(file_id))
+        files = self._running.files
+        return await files.state(await files.find(file_id))
 
     # -- what is there ------------------------------------------------------------------------------------------
 
@@ -579,12 +390,12 @@ class MnesisSession:
     @property
     def config(self) -> MnesisConfig:
         """The settings in force."""
-        return self._config
+        return self._engine.config
 
     @property
     def db_path(self) -> Path | None:
         """The file it is kept in; `None` for a store in memory."""
-        return self._db.path
+        return self._engine.db.path
 
     @property
     def token_usage(self) -> TokenUsage:
@@ -603,7 +414,7 @@ class MnesisSession:
     @property
     def compaction_in_progress(self) -> bool:
         """Whether the window is being compacted at this moment."""
-        return self._room.being_made
+        return self._engine.room.being_made
 
     @property
     def event_bus(self) -> EventBus:
@@ -619,8 +430,7 @@ class MnesisSession:
 
     async def messages(self) -> list[Message]:
         """The whole log, in order: also partial replies of failed turns."""
-        self._check_open()
-        return await self._ledger.log()
+        return await self._running.ledger.log()
 
     async def conversation_messages(self) -> list[Message]:
         """The log without summaries and without partial replies: what was said."""
@@ -634,13 +444,10 @@ class MnesisSession:
 
         Raises `NotFound` for a turn that is not there, `ContextOverflow` where the window does not fit.
         """
-        self._check_open()
-        if turn is None and not compact:
-            return await self._ledger.next_window(self._room.budget())
-        if turn is None:
-            await self._room.make(self._ledger.preamble())
-            return await self._ledger.window(self._room.budget())
-        return await self._ledger.past_window(turn, self._room.budget())
+        ledger, room = self._running.ledger, self._running.room
+        if turn is not None:
+            return await ledger.past_window(turn, room.budget())
+        return await room.window(ledger.preamble()) if compact else await ledger.next_window(room.budget())
 
     async def preview(
         self,
@@ -653,24 +460,16 @@ class MnesisSession:
 
         Raises `InputError`, and `ContextOverflow` where the window would not fit.
         """
-        self._check_open()
-        asked = self._asked(message)
-        offered = await self._turns.offered(tools_of(tools), asked)
-        preamble = self._ledger.preamble(system_prompt, offered.definitions)
-        user = self._ledger.draft("user", asked, room=self._room.for_message(preamble))
-        return await self._ledger.window(self._room.budget(), user, preamble)
+        return await self._running.turns.preview(self._asked(message), tools_of(tools), system_prompt)
 
     async def context_for_next_turn(self, system_prompt: str | None = None) -> list[dict[str, Any]]:
         """The window as chat-completion messages, for a model that you call yourself."""
-        self._check_open()
-        preamble = self._ledger.preamble(system_prompt)
-        await self._room.make(preamble)
-        return (await self._ledger.window(self._room.budget(), preamble=preamble)).to_openai()
+        engine = self._running
+        return (await engine.room.window(engine.ledger.preamble(system_prompt))).to_openai()
 
     async def summaries(self) -> list[Summary]:
         """The summaries, in the order in which they were made: what they stand for, and what they no longer say."""
-        self._check_open()
-        return await self._ledger.summaries()
+        return await self._running.ledger.summaries()
 
     # -- recall -------------------------------------------------------------------------------------------------
 
@@ -696,8 +495,7 @@ class MnesisSession:
         `summary_id` restricts it to what that summary stands for. Messages that come later do not move the pages.
         Raises `InputError`, `NotFound`.
         """
-        self._check_open()
-        return await self._recall.grep(
+        return await self._running.recall.grep(
             pattern, regex=regex, summary_id=summary_id, role=role, limit=limit, cursor=cursor
         )
 
@@ -706,8 +504,7 @@ class MnesisSession:
 
         Raises `InputError`, and `NotFound` also for what another session holds.
         """
-        self._check_open()
-        return await self._recall.describe(id)
+        return await self._running.recall.describe(id)
 
     async def expand(self, summary_id: str, *, max_tokens: int = 2000, cursor: str | None = None) -> Expansion:
         """The originals behind a summary, page by page, each labelled with its id. Ids of a message, a part or a turn
@@ -717,29 +514,26 @@ class MnesisSession:
         original whole. Of a condensed summary these are summaries, to be expanded by their own ids.
         Raises `InputError`, `NotFound`.
         """
-        self._check_open()
-        return await self._recall.expand(summary_id, max_tokens=max_tokens, cursor=cursor)
+        return await self._running.recall.expand(summary_id, max_tokens=max_tokens, cursor=cursor)
 
     async def why(self, id: str) -> Lineage:
         """Where a message, a part or a summary is now, and how it came there."""
-        self._check_open()
-        return await self._recall.why(id)
+        return await self._running.recall.why(id)
 
     async def diff(self, a: int, b: int | None = None) -> WindowDiff:
         """What changed from the window of turn `a` to that of turn `b`, with the cause for each item.
 
         Without `b` it is the next window, as `context(compact=False)` shows it: nothing is compacted for it.
         """
-        self._check_open()
-        return await self._recall.diff(a, b)
+        return await self._running.recall.diff(a, b)
 
     async def verify(self, *, deep: bool = False) -> VerifyReport:
         """Check the invariants on what is stored. `deep` rebuilds every window, not only the newest 50, and reads the
         whole file.
         """
-        self._check_open()
-        async with self._lock.if_free() as free:
-            return await self._recall.verify(deep=deep, turn_running=not free)
+        engine = self._running
+        async with engine.lock.if_free() as free:
+            return await engine.recall.verify(deep=deep, turn_running=not free)
 
     # -- another memory -----------------------------------------------------------------------------------------
 
@@ -767,29 +561,16 @@ class MnesisSession:
         Raises `InputError` for what stands nowhere in the conversation, `ContextOverflow` where a window does not fit
         and may not be compacted: the turns before it are kept.
         """
-        self._check_open()
-        config = self._config if config is None else _checked(config)
-        here = db_path is None and pool is None
-        name = self.model if model is None else text_of(model, "model")
-        found = _Providers.of(llm or (self._providers.passed if model is None else None), name, config)
-        meter = Meter(found.answers, found.summarises, config.compaction.compaction_model or name)
-        script = await Script.of(self._ledger)
-        followed = Needles.of(needles, script.messages)
-        session = await type(self).create(
-            model=name,
-            system_prompt=self.system_prompt,
-            agent=self._ledger.row.agent,
-            parent_id=self.id if here else None,
+        return await replay(
+            self._running,
             config=config,
+            model=model,
+            llm=llm,
+            needles=needles,
+            title=title,
             db_path=db_path,
-            pool=self._db if here else pool,
-            llm=meter,
-            title=title if title is not None else f"{self.title or self.id}, replayed",
-            clock=script.clock,
+            pool=pool,
         )
-        async with session:
-            rerun = Rerun(session._ledger, session._room, session._lock, meter, session._tasks.drain, followed)  # noqa: SLF001  # it is ours
-            return await rerun.run(script, self.id)
 
     # -- the record ---------------------------------------------------------------------------------------------
 
@@ -799,8 +580,7 @@ class MnesisSession:
 
     async def events(self) -> list[EventRecord]:
         """Everything that happened, as it is stored."""
-        self._check_open()
-        return await self._ledger.events()
+        return await self._running.ledger.events()
 
     def inspect(self, *, turn: int | None = None) -> Any:
         """The inspector of this session, a widget for a notebook: its window, live, or as a past turn sent it.
@@ -814,11 +594,14 @@ class MnesisSession:
         return notebook.inspect(self, turn=turn)
 
     def __repr__(self) -> str:
-        return f"<MnesisSession {self.id} {self.model} {len(self.history())} turns{' closed' * self._closed}>"
+        return f"<MnesisSession {self.id} {self.model} {len(self.history())} turns{' closed' * self._engine.closed}>"
 
-    def _check_open(self) -> None:
-        if self._closed:
+    @property
+    def _running(self) -> Engine:
+        """The engine, as long as the session is open. Raises `SessionClosed`."""
+        if self._engine.closed:
             raise SessionClosed(self.id)
+        return self._engine
 
 
 async def _result(events: AsyncGenerator[StreamEvent]) -> TurnResult:
@@ -828,61 +611,3 @@ async def _result(events: AsyncGenerator[StreamEvent]) -> TurnResult:
             if isinstance(event, TurnComplete):
                 return event.result
     raise AssertionError("a stream ends with TurnComplete or an error")
-
-
-def _checked(config: MnesisConfig | None) -> MnesisConfig:
-    if not isinstance(config, MnesisConfig | None):
-        raise ConfigError(f"config={describe_value(config)} is not a MnesisConfig; give MnesisConfig(…)")
-    return config or MnesisConfig()
-
-
-async def _built[S](
-    build: Callable[[Database], Coroutine[Any, Any, S]],
-    config: MnesisConfig,
-    db_path: str | Path | None,
-    pool: Database | None,
-    *,
-    create: bool,
-) -> S:
-    """Build a session on a store, and close the store again where that fails."""
-    if pool is not None:
-        return await build(pool)
-    if not isinstance(db_path, str | Path | None):
-        raise InputError(f"db_path={describe_value(db_path)} is not a path; give a str or a pathlib.Path")
-    settings = config.store if db_path is None else config.store.model_copy(update={"db_path": Path(db_path)})
-    db = await Database.open(settings, create=create)
-    try:
-        return await build(db)
-    except BaseException:
-        await db.close()
-        raise
-
-
-@dataclass(frozen=True, slots=True)
-class _Providers:
-    """Who answers, and who summarises. A provider object that was passed does both, for every model string."""
-
-    answers: Provider
-    summarises: Provider
-    by_the_map: bool = False
-    """Whether the model map says what the model takes."""
-    passed: Provider | None = None
-    """The object that was passed."""
-    prose: Prose | None = None
-    """Describes texts that are attached."""
-
-    @classmethod
-    def of(
-        cls,
-        llm: Provider | None,
-        model: str,
-        config: MnesisConfig,
-        find: Callable[[str], Provider] = provider_for,
-    ) -> "_Providers":
-        describes = config.file.exploration_summary_model
-        prose = describes and prose_by(llm or find(describes), describes, config.session.retry)
-        if llm is not None:
-            return cls(llm, llm, passed=llm, prose=prose or None)
-        own, other = find(model), config.compaction.compaction_model
-        summarises = own if other in (None, model) else find(other)
-        return cls(own, summarises, not is_offline(model), prose=prose or None)

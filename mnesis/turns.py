@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from mnesis.context.assembly import Entry, Preamble, pending_calls
-from mnesis.errors import InputError
+from mnesis.errors import InputError, describe_value
 from mnesis.exchange import Ask, Exchange
 from mnesis.files import Shelf
 from mnesis.ids import new_id
+from mnesis.intake import asked_of, parts_of, text_of
 from mnesis.ledger import Ledger, OpenTurn, Outcome, RecordedTurn, call_of
 from mnesis.llm.base import Provider
 from mnesis.llm.reply import ReplyBuilder
 from mnesis.models.config import MnesisConfig
+from mnesis.models.context import ContextWindow
 from mnesis.models.message import (
     FileRefPart,
     Part,
@@ -56,6 +59,28 @@ class Recorded:
     usage: TokenUsage | None = None
     finish_reason: str = "stop"
     key: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        user_message: object,
+        assistant_response: object,
+        tokens: TokenUsage | None,
+        finish_reason: str,
+        key: str | None,
+        at: datetime | None,
+    ) -> Self:
+        """One question and its answer, checked. Raises `InputError`, naming the argument."""
+        asked = asked_of(user_message, "user_message")
+        answered = parts_of(assistant_response, "assistant_response", may_be_empty=True)
+        text_of(finish_reason, "finish_reason")
+        if key is not None:
+            text_of(key, "key")
+        if not isinstance(tokens, TokenUsage | None):
+            raise InputError(f"tokens={describe_value(tokens)} is not a TokenUsage; give TokenUsage(input=…, output=…)")
+        if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
+            raise InputError(f"at={describe_value(at)} is no time with a zone; give a datetime with tzinfo")
+        return cls(Said("user", asked, at), (Said("assistant", answered, at),), tokens, finish_reason, key)
 
 
 class Turns:
@@ -126,6 +151,15 @@ class Turns:
                 turn=stored.index,
                 compaction_triggered=await self._room.compact_if_due(),
             )
+
+    async def preview(
+        self, asked: tuple[Part, ...], tools: tuple[Tool, ...], system_prompt: str | None
+    ) -> ContextWindow:
+        """The window that a turn would send. Nothing is stored, and nothing compacted."""
+        offered = await self.offered(tools, asked)
+        preamble = self._ledger.preamble(system_prompt, offered.definitions)
+        user = self._ledger.draft("user", asked, room=self._room.for_message(preamble))
+        return await self._ledger.window(self._room.budget(), user, preamble)
 
     async def offered(self, tools: tuple[Tool, ...] = (), asked: Sequence[Part] = ()) -> Toolbox:
         """The tools of the next turn: the caller's, and those that bring back what the window no longer holds, or holds

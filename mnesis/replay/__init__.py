@@ -1,8 +1,5 @@
 """A conversation again, under another memory: its messages and replies are taken from the log."""
 
-from mnesis.replay.meter import Meter
-from mnesis.replay.needles import Needles
-from mnesis.replay.rerun import Rerun
-from mnesis.replay.script import Past, Script
+from mnesis.replay.replaying import replay
 
-__all__ = ["Meter", "Needles", "Past", "Rerun", "Script"]
+__all__ = ["replay"]

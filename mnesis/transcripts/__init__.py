@@ -8,6 +8,7 @@ have no times and no keys, OpenAI's says nothing of failed tools, and neither ha
 """
 
 from mnesis.transcripts.anthropic import to_anthropic_messages
+from mnesis.transcripts.exporting import exported
 from mnesis.transcripts.jsonl import from_jsonl, to_jsonl, transcript_of
 from mnesis.transcripts.model import Transcript, TranscriptMessage, TranscriptTurn
 from mnesis.transcripts.openai import to_openai_messages
@@ -18,6 +19,7 @@ __all__ = [
     "Transcript",
     "TranscriptMessage",
     "TranscriptTurn",
+    "exported",
     "from_jsonl",
     "from_messages",
     "to_anthropic_messages",
