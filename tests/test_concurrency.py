@@ -316,3 +316,14 @@ async def test_a_write_that_fails_when_its_caller_was_cancelled_says_nothing():
         del write
         gc.collect()
     assert said == []
+
+
+async def test_an_opening_that_is_cancelled_leaves_no_thread_behind(store_path):
+    before = set(threading.enumerate())
+    opening = asyncio.create_task(Database.open(StoreConfig(db_path=store_path)))
+    await asyncio.sleep(0)
+    assert set(threading.enumerate()) - before
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert not set(threading.enumerate()) - before

@@ -50,7 +50,7 @@ class Database:
         with _translated(path):
             try:
                 await connection
-            except Exception:
+            except BaseException:
                 await connection.ended()  # else its thread may report to an event loop that is closed by then
                 raise
         return cls(path, connection, config.connection_timeout)
@@ -120,7 +120,8 @@ class _Connection(aiosqlite.Connection):
 
     async def ended(self) -> None:
         """Wait for the thread of a connection that could not be made."""
-        await asyncio.to_thread(self._thread.join)
+        while self._thread.is_alive():  # noqa: ASYNC110  # while the interpreter ends there is no thread to join it in
+            await asyncio.sleep(0.005)
 
     async def run[T](self, function: Callable[..., T], *arguments: Any) -> T:
         """Call `function(connection, *arguments)` on the connection's thread."""
