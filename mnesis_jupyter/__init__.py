@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mnesis_jupyter.facade import Chat, chat
     from mnesis_jupyter.frames import sql
     from mnesis_jupyter.maps import llm_map
+    from mnesis_jupyter.running_map import RunningMap
     from mnesis_jupyter.state import open_session, use
     from mnesis_jupyter.turn import ChatResult
     from mnesis_jupyter.widgets import inspect
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Chat",
     "ChatResult",
+    "RunningMap",
     "RunningTurn",
     "chat",
     "frames",
@@ -51,6 +53,7 @@ _NEEDED = ("anywidget", "ipywidgets", "markdown_it", "nh3", "pandas")
 _LAZY = {
     "Chat": "facade",
     "ChatResult": "turn",
+    "RunningMap": "running_map",
     "RunningTurn": "background",
     "chat": "facade",
     "inspect": "widgets",

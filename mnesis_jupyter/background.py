@@ -1,13 +1,10 @@
 """A turn that runs on after its cell has ended: `%%mnesis --bg`."""
 
 import asyncio
-import concurrent.futures
 import threading
-import time
-from collections.abc import Generator
-from typing import Any
 
 from mnesis import MnesisError, ToolPart
+from mnesis_jupyter.handle import Handle
 from mnesis_jupyter.html import Html
 from mnesis_jupyter.live import LiveReply
 from mnesis_jupyter.origin import cell_number
@@ -17,29 +14,25 @@ from mnesis_jupyter.turn import Begun, ChatResult, Turn, converse
 from mnesis_jupyter.views import ReplyState, notice_html, notice_text
 from mnesis_jupyter.widgets.reply import Reply
 
-_POLL = 0.1
-"""Seconds between two looks, so that an interrupt is heard."""
-
-_GRACE = 5.0
-"""Seconds that a turn has to end in when it is stopped."""
-
 
 def in_background(state: State, turn: Turn) -> "RunningTurn":
     """Begin a turn, show a widget that follows it, and return at once."""
     return RunningTurn(state, turn)
 
 
-class RunningTurn:
+class RunningTurn(Handle[ChatResult]):
     """What a cell with `--bg` leaves in `_` and in the variable of `-o`: a turn that runs on.
 
     `result()` waits for what a cell without `--bg` would have left, and raises what that would have raised; so does
-    `await`. An interrupt ends the waiting, not the turn.
+    `await`. An interrupt ends the waiting, not the turn; stopped, it is stored as aborted, with what there is of it.
     """
 
+    _what = "reply"
+
     def __init__(self, state: State, turn: Turn) -> None:
+        super().__init__()
         self.session, self.origin = turn.session, turn.origin
         self._state, self._turn = state, turn
-        self._future: concurrent.futures.Future[ChatResult] = concurrent.futures.Future()
         self._live: LiveReply | None = None
         self._begun = Begun(state, turn)
         self.widget = Reply(turn.session.title or turn.session.id, self.cancel)
@@ -53,11 +46,6 @@ class RunningTurn:
         return self._begun.turn is None and not self.text
 
     @property
-    def done(self) -> bool:
-        """Whether it has ended: with a reply, with an error, or stopped."""
-        return self._future.done()
-
-    @property
     def text(self) -> str:
         """The reply so far; once it is done, all of it."""
         if self._future.done() and self._future.exception() is None:
@@ -69,30 +57,9 @@ class RunningTurn:
         """The calls that wait for results, once it is done; `submit_tool_results` gives them."""
         return self.result().tool_calls if self.done else ()
 
-    def result(self, timeout: float | None = None) -> ChatResult:
-        """Wait for the end, at most so many seconds. Raises `TimeoutError`, and what the turn ran into."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = _POLL if end is None else min(_POLL, max(0.0, end - time.monotonic()))
-            try:
-                return self._future.result(left)
-            except TimeoutError:
-                if self._future.done():  # a timeout of the provider's is an error like others
-                    raise
-                if end is not None and time.monotonic() >= end:
-                    raise TimeoutError(f"the reply is not done after {timeout:g} s; it goes on") from None
-
-    def stop(self) -> None:
-        """Stop it, and wait until it is stored as aborted, with what there is of it. Does nothing once it is done."""
-        self.cancel()
-        concurrent.futures.wait([self._future], _GRACE)
-
     def cancel(self) -> None:
         """Stop it without waiting."""
         self._begun.events.stop()
-
-    def __await__(self) -> Generator[Any, None, ChatResult]:
-        return asyncio.shield(asyncio.wrap_future(self._future)).__await__()
 
     def __str__(self) -> str:
         return self.text

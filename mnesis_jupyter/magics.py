@@ -61,7 +61,7 @@ class MnesisMagics(Magics):
         One prompt about each of many items, with a DataFrame of what came of them:
 
             %%mnesis map NAME|FILE [-o VAR] [--schema NAME] [-m MODEL] [--system TEXT] [--concurrency N] [--limit N]
-                     [--retries N] [--resume RUN [--retry-failed]]
+                     [--retries N] [--resume RUN [--retry-failed]] [--bg]
             What is the mood of {{ item.text }}?
 
             %mnesis maps

@@ -6,6 +6,7 @@ import itertools
 import json
 import keyword
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from mnesis import InputError, NotFound
 from mnesis_jupyter.arguments import Parser, objects_named, whole
-from mnesis_jupyter.maps import MapJob
+from mnesis_jupyter.map_job import MapJob
+from mnesis_jupyter.maps import wait_for
+from mnesis_jupyter.running_map import RunningMap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +31,10 @@ The cell is a Jinja template that uses `item`, asked about each item side by sid
     What is the mood of this review? {{ item.text }}
 
 The results are a DataFrame with the index of the inputs, the schema's fields as columns, and success, error, attempts
-beside them. Each is on disk at once: an interrupt stops the run, and --resume does what is left."""
+beside them. Each is on disk at once: an interrupt stops the run, and --resume does what is left.
+
+While a cell runs, the kernel hears no button: the one that stops the map is there with --bg, which ends the cell at
+once. The results are kept under the name of -o when the map has ended; _.result() waits for them."""
 
 
 def parser() -> Parser:
@@ -36,6 +42,9 @@ def parser() -> Parser:
     options = Parser("%%mnesis map", description=_DESCRIPTION)
     options.add_argument("inputs", nargs="?", help="a DataFrame or list of the notebook, or a file of JSON lines")
     options.add_argument("-o", "--out", metavar="VAR", help="name to keep the results in; without it they are shown")
+    options.add_argument(
+        "--bg", action="store_true", help="map in the background: the cell ends at once, below it a button that stops"
+    )
     options.add_argument("--schema", metavar="NAME", help="a pydantic class, or a JSON Schema, a dict (default: text)")
     options.add_argument("-m", "--model", help="litellm model string, offline/quote (default: %%config Mnesis.model)")
     options.add_argument("--system", metavar="TEXT", default="", help="system prompt")
@@ -49,7 +58,7 @@ def parser() -> Parser:
     return options
 
 
-def run(shell: InteractiveShell, options: argparse.Namespace, template: str) -> "pd.DataFrame | None":
+def run(shell: InteractiveShell, options: argparse.Namespace, template: str) -> "pd.DataFrame | RunningMap | None":
     """One map cell. What there is of the results is kept also where it is stopped."""
     if options.out is not None and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
         raise InputError(f"-o {options.out}: that is not a name for a variable")
@@ -66,8 +75,11 @@ def run(shell: InteractiveShell, options: argparse.Namespace, template: str) -> 
         options={"concurrency": options.concurrency},
         system_prompt=options.system,
     )
+    if options.bg:
+        names.pop(options.out, None)  # results of before are not taken for those that are to come
+        return RunningMap(job, partial(names.__setitem__, options.out) if options.out else None)
     try:
-        job.run()
+        wait_for(job)
     finally:
         if options.out:
             with contextlib.suppress(NotFound):  # it had not begun

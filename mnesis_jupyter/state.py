@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +38,16 @@ class Running(Protocol):
         """Stop it, and wait until it is stored."""
 
 
+class Ending(Protocol):
+    """A map that runs in the background."""
+
+    def cancel(self) -> None:
+        """Stop it without waiting."""
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait for its end."""
+
+
 class State:
     """Opens sessions on the bridge's loop and keeps them. Each file is opened once, and shared by its sessions."""
 
@@ -49,6 +59,8 @@ class State:
         """Whether a cell has said which model answers."""
         self.running: set[Running] = set()
         """The turns that run in the background."""
+        self.maps: set[Ending] = set()
+        """The maps that do."""
         self.waiting = Waiting()
         """What goes along with the next turn of each session."""
         self._stores: dict[Path, Database] = {}
@@ -180,8 +192,12 @@ class State:
                 turn.cancel()
 
         end = asyncio.get_running_loop().call_later(_LAST_WORDS, stop)
+        maps = tuple(self.maps)
+        for each in maps:  # at once: they can be gone on with
+            each.cancel()
         with contextlib.suppress(TimeoutError):  # nothing is lost: the next load marks a turn cut off as aborted
             async with asyncio.timeout(_GOODBYE):
+                await asyncio.gather(*maps, return_exceptions=True)
                 await asyncio.gather(*(session.close() for session in self.sessions), return_exceptions=True)
                 await asyncio.gather(*(store.close() for store in self._stores.values()), return_exceptions=True)
         end.cancel()

@@ -6,16 +6,21 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 from notebook_shell import opened
 
-from mnesis_jupyter import cell, frames
+from mnesis_jupyter import cell, frames, map_cell
 from mnesis_jupyter.commands import COMMANDS
 
 CELL_OPTIONS = """--session --model --system --out --tools --attach --bg --dry-run --raw --format --max-tokens
     --temperature --append""".split()
+MAP_OPTIONS = "--out --bg --schema --model --system --concurrency --limit --retries --resume --retry-failed".split()
 SUBCOMMANDS = """new use sessions load rename close delete ask context budget history messages summaries events compact
     grep expand describe diff why verify fork branches ui export config model doctor debug help""".split()
 
-PARSERS = {"%%mnesis": cell.parser()} | {f"%mnesis {name}": each.parser() for name, each in COMMANDS.items()}
-NAMED = {"session", "other", "model", "id", "summary", "file", "db", "attach", "out", "tools", "subcommand"}
+PARSERS = {"%%mnesis": cell.parser(), "%%mnesis map": map_cell.parser()} | {
+    f"%mnesis {name}": each.parser() for name, each in COMMANDS.items()
+}
+NAMED = {"session", "other", "model", "id", "summary", "file", "db", "attach", "out", "tools", "subcommand"} | {
+    *("inputs", "schema", "resume"),
+}
 """What arguments are called whose values can be completed; others are free words and numbers, or have choices."""
 
 
@@ -25,7 +30,7 @@ def notebook(store_path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").write_text("Read me.", encoding="utf-8")
     with opened() as notebook:
-        notebook("%mnesis new chat --window 1500")
+        notebook("%mnesis new chat --window 1500\nnotes = ['Read me.']")
         yield notebook
 
 
@@ -53,15 +58,15 @@ def lines_before(line, parser):
 
 def test_all_that_should_be_there_is_there():
     assert set(SUBCOMMANDS) <= set(COMMANDS)
-    options = [name for each in arguments(PARSERS["%%mnesis"]) for name in each.option_strings]
-    assert set(CELL_OPTIONS) <= set(options)
+    for line, wanted in {"%%mnesis": CELL_OPTIONS, "%%mnesis map": MAP_OPTIONS}.items():
+        assert set(wanted) <= {name for each in arguments(PARSERS[line]) for name in each.option_strings}
 
 
 @pytest.mark.parametrize("line", PARSERS)
 def test_it_explains_itself_and_completes(notebook, line):
     parser = PARSERS[line]
-    shown = notebook(f"{line} --help\nHello." if line == "%%mnesis" else f"{line} --help").text
-    if line != "%%mnesis":
+    shown = notebook(f"{line} --help\nHello." if line.startswith("%%") else f"{line} --help").text
+    if not line.startswith("%%"):
         assert line in offered(notebook, line[:-1])
         assert notebook(line.replace("%mnesis", "%mnesis help")).text == shown == notebook(f"{line}?").text
     told = " ".join(shown.split())
@@ -82,6 +87,7 @@ def test_what_an_argument_names_is_offered(notebook, line):
         notebook(f"%%mnesis\nThis is number {number}. " + "word " * 150)
     notebook("%mnesis compact --wait")
     notebook("def look(): 'Look.'")
+    notebook("%%mnesis map notes --limit 1\n{{ item }}")
     assert len(frames.summaries()) > 0
     for each, before in lines_before(line, PARSERS[line]):
         values = offered(notebook, before)

@@ -97,6 +97,8 @@ def test_an_interrupted_map_says_how_to_go_on_and_goes_on(notebook):
     notebook.names["many"] = pd.Series(range(40))
     interrupt_after(1.0)
     ran = notebook.run("many.mnesis.llm_map('{{ item }}', llm=llm, concurrency=2)")
+    assert any("To stop it interrupt the kernel" in output.data["text/plain"] for output in ran.outputs)
+    assert "interrupt the kernel" not in ran.text
     assert isinstance(ran.error, KeyboardInterrupt)
     assert "stopped" in ran.text
     (id,) = frames.map_runs(state="stopped").index

@@ -26,7 +26,7 @@ from mnesis_jupyter.views.inspection import (
     summaries_copy_html,
     timeline_copy_html,
 )
-from mnesis_jupyter.views.maps import MapState, map_html, map_text
+from mnesis_jupyter.views.maps import MapState, map_html, map_text, map_words
 from mnesis_jupyter.views.page import Span, map_svg, page_html
 from mnesis_jupyter.views.pieces import KINDS, span_words
 from mnesis_jupyter.views.recall import (
@@ -94,6 +94,7 @@ __all__ = [
     "map_html",
     "map_svg",
     "map_text",
+    "map_words",
     "message_html",
     "notice_html",
     "notice_text",

@@ -17,6 +17,7 @@ class Copied(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         self._copies: list[tuple[DisplayHandle, object]] = []
+        self._views: list[DisplayHandle] = []
         super().__init__(**traits)
         self.set_trait("copy_id", f"mnesis-copy-{secrets.token_hex(4)}")
 
@@ -28,11 +29,17 @@ class Copied(anywidget.AnyWidget):
         """What it shows, as HTML that needs neither kernel nor script nor style sheet, and as text."""
         raise NotImplementedError
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more: the static copy then takes the place of the widget."""
+        return False
+
     def _ipython_display_(self) -> None:
         """The widget, and below it its static copy."""
-        bundle, metadata = self._repr_mimebundle_() or ({}, {})
         show: Any = display
-        show(bundle, metadata=metadata, raw=True)
+        if not self.over:
+            bundle, metadata = self._repr_mimebundle_() or ({}, {})
+            self._views.append(show(bundle, metadata=metadata, raw=True, display_id=True))
         handle = show(self._copy(), raw=True, display_id=True)
         self._copies.append((handle, self.version()))
         if len(self._copies) == 1 and (shell := get_ipython()) is not None:
@@ -44,6 +51,10 @@ class Copied(anywidget.AnyWidget):
 
     def _refresh(self, result: object = None) -> None:
         """Bring the static copies up to date. After a cell: what is displayed between cells is dropped."""
+        if self.over:
+            for view in self._views:
+                view.update({"text/html": "", "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
+            self._views = []
         now = self.version()
         stale = [handle for handle, seen in self._copies if seen != now]
         if not stale:

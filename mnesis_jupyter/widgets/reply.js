@@ -1,4 +1,5 @@
 import { dotted, h, ready, rootOf, tokens } from "./core.js";
+import { runningBar } from "./running.js";
 
 const WORDS = {
   waiting: "waiting: the session is busy",
@@ -15,13 +16,12 @@ const ATTRIBUTES = new Set(["class", "style", "title", "href", "target", "rel", 
 // A reply that is written in the background: how it stands, a button that stops it, and what there is of it.
 export function reply({ model, el }) {
   const root = rootOf(el);
-  const dot = h("i", { class: "mn-dot-state", "aria-hidden": "true" });
-  const state = h("span", { role: "status" });
   const where = h("bdi", { class: "mn-dim mn-of" });
   const count = h("span", { class: "mn-dim" });
-  const stop = h("button", { type: "button", class: "mn-stop", "aria-label": "Stop this reply", onclick: () => halt() }, "■ Stop");
+  const { node: bar, say, stop } = runningBar(() => halt(), where, count);
+  stop.setAttribute("aria-label", "Stop this reply");
   const body = h("div", { class: "mn-reply", "aria-label": "Reply" });
-  root.append(h("div", { class: "mn-replybar" }, h("span", { class: "mn-live" }, dot, state), where, count, stop), body);
+  root.append(bar, body);
 
   const running = () => ["waiting", "streaming", "calling"].includes(model.get("state"));
   const halt = () => {
@@ -31,12 +31,10 @@ export function reply({ model, el }) {
   };
   const draw = () => {
     const said = model.get("state");
-    state.textContent = `${WORDS[said]}${running() ? " in the background …" : ""}`;
-    dot.dataset.state = said;
+    say(`${WORDS[said]}${running() ? " in the background …" : ""}`, said, running());
     where.textContent = model.get("session");
     root.setAttribute("aria-label", dotted("mnesis reply", model.get("session")));
     count.textContent = model.get("tokens") ? `${said === "done" ? "" : "about "}${tokens(model.get("tokens"))}` : "";
-    stop.hidden = !running();
   };
   const grow = () => body.replaceChildren(...model.get("view").map(node));
   const heard = { state: draw, tokens: draw, view: grow };
