@@ -21,7 +21,6 @@ from mnesis.store.rows import SessionRow
 from mnesis.tokens import counter_for
 from mnesis.transcripts import Format, Transcript, transcript_of
 from mnesis.transcripts.checks import check
-from mnesis.turn_lock import TurnLock
 from mnesis.turns import Recorded, Said
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
@@ -84,8 +83,9 @@ async def load(setting: Setting, session_id: str) -> Engine:
         config = setting.config or ledger.row.config
         # A session can be read where its model is not: that is said when it is asked something.
         providers = Providers.of(setting.llm, ledger.row.model, config, provider_or_word_for)
-        await TurnLock(db, ledger).recover()
-        return Engine(db, owns_db, ledger, providers, config)
+        engine = Engine(db, owns_db, ledger, providers, config)
+        await engine.lock.recover()
+        return engine
 
     return await _built(build, checked(setting.config), setting.db_path, setting.pool, create=False)
 

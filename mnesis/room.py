@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class Room:
-    """The space in a session's window. One compaction at a time; those in the background are among the `tasks`."""
+    """The space in a session's window. One compaction at a time, each among the `tasks`."""
 
     def __init__(
         self, ledger: Ledger, answers: Provider, summarises: Provider, config: MnesisConfig, tasks: Tasks
@@ -102,8 +102,7 @@ class Room:
                 f"{self._ledger.row.model} is not here, so its window is not known and nothing is compacted for it; "
                 "bring the model, or pass llm= to MnesisSession.load"
             )
-        async with self._lock:
-            return await self._compactor.run(reason)
+        return await self._tasks.start(self._compact(reason))
 
     async def compact_if_due(self) -> bool:
         """Start a compaction in the background where the window is over the soft threshold.
@@ -116,9 +115,13 @@ class Room:
         except StoreError as error:
             _log.warning("whether %s is to be compacted could not be seen: %s", self._ledger.row.id, error)
             return False
-        self._tasks.start(self.compact("soft"))
+        self._tasks.start(self._compact("soft"))
         await asyncio.sleep(0)  # it holds its lock from now on
         return True
+
+    async def _compact(self, reason: Reason) -> CompactionResult:
+        async with self._lock:
+            return await self._compactor.run(reason)
 
     async def _fits(self, preamble: Preamble) -> bool:
         live = await self._ledger.live()

@@ -354,7 +354,8 @@ class MnesisSession:
         stays where it is, and what is read later comes with a word where it has changed. An image for a model to see
         is a `MediaPart.from_path`. Raises `FileError`, `InputError`.
         """
-        return await self._running.files.attach(source, name, keep)
+        engine = self._running
+        return await engine.tasks.start(engine.files.attach(source, name, keep))
 
     async def files(self) -> list[FileRecord]:
         """The files that `attach` made references of, in order."""

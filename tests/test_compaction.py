@@ -1120,6 +1120,24 @@ async def test_close_waits_for_a_compaction_in_the_background(store_path):
         assert len(await resumed.summaries()) == 1
 
 
+async def test_close_waits_for_a_compaction_that_was_asked_for_by_hand(store_path):
+    llm = Model()
+    llm.gate.clear()
+    session = await create(store_path, llm)
+    await fill(session, 8)
+    compacting = asyncio.create_task(session.compact())
+    await llm.asked.wait()
+    closing = asyncio.create_task(session.close())
+    await asyncio.sleep(0.02)
+    assert not closing.done()
+    llm.gate.set()
+    await closing
+    result = await compacting
+    assert result.tokens_after < result.tokens_before
+    async with await MnesisSession.load(session.id, db_path=store_path, llm=Model()) as resumed:
+        assert [summary.id for summary in await resumed.summaries()] == [result.summary_message_id]
+
+
 async def test_a_caller_who_gives_up_on_compact_leaves_the_old_window(store_path):
     llm = Model()
     llm.gate.clear()
