@@ -75,8 +75,8 @@ class Engine:
     async def answers(self, ask: Ask) -> AsyncGenerator[StreamEvent]:
         """A turn as a task of its own, and what it emits.
 
-        It goes on without a caller who leaves; one who is cancelled cancels it. What it emitted by then and was not
-        asked for yet stays with it, so what came of it is the beginning of what is stored.
+        It goes on without a caller who leaves; one who is cancelled while waiting cancels it. To that one nothing more
+        can be yielded, so what came out is the beginning of what is stored, and not always all of it.
         """
         events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
         task = self.tasks.start(self.turns.run(ask, events.put_nowait))

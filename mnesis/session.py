@@ -260,8 +260,9 @@ class MnesisSession:
         """One turn as it happens: `TextDelta`s while the model writes, a `PartUpdate` for each tool call in each of its
         states, then one `TurnComplete`. Arguments as for `send`.
 
-        A caller who leaves early does not stop the turn: it goes on to its end and is stored; `close` waits for it. A
-        caller who is cancelled does: it is stored as aborted, with the text so far as a partial reply.
+        A caller who leaves early does not stop the turn: it goes on to its end and is stored; `close` waits for it. One
+        who is cancelled while waiting here does: the turn is stored as aborted, with all that the model had said as a
+        partial reply. What came out here is the beginning of that; what was under way to a caller is stored only.
         """
         ask = Ask.of(self._asked(message), None, tools, on_part, system_prompt, params, origin)
         async with contextlib.aclosing(self._running.answers(ask)) as events:

@@ -21,7 +21,9 @@ from mnesis import (
     TurnComplete,
     Unavailable,
 )
+from mnesis.llm.base import TextChunk
 from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis.models.message import StreamEvent
 
 
 def create(path, llm):
@@ -201,6 +203,51 @@ async def test_a_cancelled_turn_is_aborted_with_what_had_arrived(store_path):
     await assert_usable(session, store_path)
     assert "one two" not in str(provider.requests[1].messages)
     assert (await session.events())[3].event.value == "turn.aborted"
+    await session.close()
+
+
+async def test_what_came_out_before_a_caller_was_cancelled_is_the_beginning_of_what_is_stored(store_path):
+    seen: list[StreamEvent] = []
+
+    class Hasty(ScriptedProvider):
+        async def stream(self, request):
+            yield TextChunk("one ")
+            while not seen:
+                await asyncio.sleep(0)
+            yield TextChunk("two ")
+            yield TextChunk("three")
+            turn.cancel()  # its reader has not had a chance to ask for these two
+            await asyncio.sleep(60)
+
+    async def read():
+        async for event in session.stream("count"):
+            seen.append(event)
+
+    session = await create(store_path, Hasty([]))
+    turn = asyncio.create_task(read())
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    assert seen == [TextDelta(text="one ")]
+    assert await texts(session) == ["count", "one two three"]
+    assert states(store_path) == ["aborted"]
+    await session.close()
+
+
+async def test_a_reader_who_is_cancelled_at_something_else_has_left_and_the_turn_goes_on(store_path):
+    session = await create(store_path, ScriptedProvider(["one two three", "fine again"]))
+    reached = asyncio.Event()
+
+    async def read():
+        async with contextlib.aclosing(session.stream("count")) as events:
+            async for _ in events:
+                reached.set()
+                await asyncio.sleep(60)
+
+    turn = asyncio.create_task(read())
+    await reached.wait()
+    await cancel(turn)
+    await assert_usable(session, store_path)
+    assert states(store_path) == ["committed", "committed"]
     await session.close()
 
 
