@@ -24,11 +24,12 @@ class StoreError(MnesisError):
 
 
 class NotFound(StoreError, LookupError):
-    """Nothing with this id is in the store."""
+    """Nothing with this id is in the store, or the store itself is not there. `kind` says what was looked for."""
 
     def __init__(self, kind: str, id: str, hint: str = "") -> None:
         self.kind, self.id = kind, id
-        super().__init__(f"no {kind} {id!r} in this store" + (f": {hint}" if hint else ""))
+        what = f"there is no store {id!r}" if kind == "store" else f"no {kind} {id!r} in this store"
+        super().__init__(f"{what}: {hint}" if hint else what)
 
 
 class SessionNotFoundError(NotFound):

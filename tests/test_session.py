@@ -239,6 +239,12 @@ async def test_an_unknown_session_is_not_found_by_name(store_path):
     assert (caught.value.kind, caught.value.id) == ("session", "sess_01X")
 
 
+async def test_a_store_that_is_not_there_is_named_and_not_made(store_path):
+    with pytest.raises(NotFound, match=rf"^there is no store '{re.escape(str(store_path))}': .*check db_path$"):
+        await MnesisSession.load("sess_01X", db_path=store_path)
+    assert not store_path.exists()
+
+
 # -- what comes back after load ----------------------------------------------------------------------------------
 
 
