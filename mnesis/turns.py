@@ -137,6 +137,8 @@ class Turns:
             except Exception as error:  # whatever a provider raises, the turn does not stay open
                 await self._give_up(exchange, turn, preamble, error)
                 raise
+            finally:
+                self._running = None
             triggered = await self._room.compact_if_due() or compaction is not None
             return result.model_copy(update={"compaction_triggered": triggered, "compaction_result": compaction})
 

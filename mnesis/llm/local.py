@@ -131,7 +131,7 @@ class _Engine:
                 self._turn.release()
         except LLMError as error:
             reply.put(error)
-        except Exception as error:  # noqa: BLE001 - the edge of a thread: whoever waits is told
+        except Exception as error:  # noqa: BLE001  # the edge of a thread: whoever waits is told
             reply.put(_refusal(reply.model, str(error)))
         finally:
             reply.put(None)

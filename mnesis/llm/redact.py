@@ -128,6 +128,5 @@ def redact_secrets(text: str) -> str:
     Narrower than `redact`: what only resembles a key stays.
     """
     for secret in _of_environment():
-        if len(secret) >= _PREFIX:
-            text = text.replace(secret, _MASK).replace(escape(secret), _MASK)
+        text = text.replace(secret, _MASK).replace(escape(secret), _MASK)
     return _WHOLE_KEYS.sub(_MASK, text)

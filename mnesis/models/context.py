@@ -28,9 +28,10 @@ class ContextItem(WireItem):
 
 
 class Budget(Value):
-    """How the model's window is shared out, all in tokens (DESIGN: `usable = limit - both reserves`).
+    """How the model's window is shared out, all in tokens: `usable = context_limit - both reserves`.
 
-    `note` says in a sentence what was chosen and why, where it is not simply that formula.
+    From `soft` on it is compacted in the background. `note` says in a sentence what was chosen and why, where it is not
+    simply that formula.
     """
 
     context_limit: int

@@ -125,6 +125,7 @@ class _Connection(aiosqlite.Connection):
 
     async def run[T](self, function: Callable[..., T], *arguments: Any) -> T:
         """Call `function(connection, *arguments)` on the connection's thread."""
+        # aiosqlite has no types inside.
         result: T = await self._execute(lambda: function(self._conn, *arguments))  # type: ignore[no-untyped-call]
         return result
 

@@ -151,6 +151,7 @@ def _plain(schema: Any) -> Any:
 async def _call(function: Callable[[], Any]) -> Any:
     """Call a function: async ones here, sync ones in a thread, so that the loop goes on."""
     plain = function.func if isinstance(function, partial) else function
+    # B004 means `callable`, and this asks what kind of function the method is.
     if inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(getattr(plain, "__call__", None)):  # noqa: B004
         return await function()
     value = await in_thread(function)
