@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from mnesis.errors import FileError, InputError, describe_value
 from mnesis.local.files import folder
 
@@ -57,6 +55,8 @@ def get(name: str, progress: Progress | None = None) -> Path:
 
     Raises `InputError` for an unknown name, `FileError` where it cannot be brought or is not what it should be.
     """
+    from filelock import FileLock  # on first use: it takes long to import
+
     target = _target(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from mnesis.models.base import Value
 from mnesis.models.context import ContextBreakdown
 from mnesis.models.message import TokenUsage
@@ -16,7 +18,7 @@ class Spending(Value):
     """What summaries took: requests, their tokens, and US dollars, `None` where a price is not known."""
 
     requests: int = 0
-    tokens: TokenUsage = TokenUsage()
+    tokens: TokenUsage = Field(default_factory=TokenUsage)
     cost: float | None = 0.0
 
     def __add__(self, other: "Spending") -> "Spending":
@@ -47,7 +49,7 @@ class ReplayTurn(Value):
     cost: float | None = None
     compactions: int = 0
     level: Literal[1, 2, 3] | None = None
-    summaries: Spending = Spending()
+    summaries: Spending = Field(default_factory=Spending)
     evidence: tuple[Evidence, ...] = ()
 
 
