@@ -26,6 +26,7 @@ from mnesis.models.config import Settings
 from mnesis_jupyter.cell import parser as cell_parser
 from mnesis_jupyter.commands import COMMANDS
 from mnesis_jupyter.current import Mnesis
+from mnesis_jupyter.map_cell import parser as map_parser
 from mnesis_jupyter.settings import SETTINGS
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -67,7 +68,8 @@ def _settings(group: type[Settings], path: str) -> str:
         if "$ref" not in each
     ]
     head = f"### {group.__name__}\n\n`MnesisConfig.{path}`. {_prose(group)}"
-    return f"{head}\n\n{_table(('setting', 'value', 'default', ''), rows)}"
+    table = _table(("setting", "value", "default", ""), rows)
+    return f'{head}\n\n<div class="settings" markdown>\n\n{table}\n\n</div>'
 
 
 def meanings(group: type[Settings]) -> dict[str, str]:
@@ -125,6 +127,11 @@ def _type_of(annotation: Any) -> str:
 def cell() -> str:
     """The options of `%%mnesis`."""
     return _arguments(cell_parser())
+
+
+def map_cell() -> str:
+    """The options of `%%mnesis map`."""
+    return _arguments(map_parser())
 
 
 def commands() -> str:
@@ -246,6 +253,6 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 GENERATED: Mapping[str, Callable[[], str]] = {
-    each.__name__: each for each in (settings, events, cell, commands, notebook_settings, terminal, tables)
+    each.__name__: each for each in (settings, events, cell, map_cell, commands, notebook_settings, terminal, tables)
 }
 """By the name in the page."""

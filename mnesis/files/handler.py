@@ -54,6 +54,7 @@ class LargeFileHandler:
 
     `MnesisSession.attach` uses one, and remembers what it made: only then can the model read on in the file.
 
+    Examples:
         >>> part = await LargeFileHandler(FileConfig(inline_threshold=10_000)).part("data.csv")
     """
 

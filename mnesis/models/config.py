@@ -43,11 +43,14 @@ class CompactionConfig(Settings):
 
 
 class FileConfig(Settings):
-    """How large files are taken in. `inline_threshold` in tokens."""
+    """How files are taken in."""
 
     inline_threshold: int = Field(default=10_000, ge=0)
+    """A text of up to so many tokens goes along whole, anything else as a reference."""
     storage_dir: Path = Path("~/.mnesis/files")
+    """Where copies of files are kept."""
     exploration_summary_model: str | None = None
+    """A model that says what a text is about, beside what is found without one; `None` asks none."""
 
 
 class StoreConfig(Settings):
@@ -62,16 +65,16 @@ class StoreConfig(Settings):
 
 
 class OperatorConfig(Settings):
-    """How wide the parallel operators run.
-
-    `max_retries`: so often is an item asked again, after a transient error or an answer that does not fit.
-    `item_timeout`: seconds that one item has, with all its attempts.
-    """
+    """How maps run."""
 
     llm_map_concurrency: int = Field(default=16, ge=1)
+    """So many items of an `LLMMap` are under way at once."""
     agentic_map_concurrency: int = Field(default=4, ge=1)
+    """So many agents of an `AgenticMap` are."""
     max_retries: int = Field(default=3, ge=0)
+    """So often is an item asked again, after a transient error or an answer that does not fit."""
     item_timeout: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    """Seconds that one item has, with all its attempts."""
 
 
 class RetryConfig(Settings):

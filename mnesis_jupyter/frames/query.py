@@ -51,10 +51,11 @@ def sql(
     Raises `InputError` for what is not one statement that reads, `StoreError` for one that is wrong, or takes longer
     than `seconds`.
 
-    >>> frames.sql("SELECT role, count(*) AS n FROM message WHERE turn < ? GROUP BY role", [2])
-            role  n
-    0  assistant  2
-    1       user  2
+    Examples:
+        >>> frames.sql("SELECT role, count(*) AS n FROM message WHERE turn < ? GROUP BY role", [2])
+                role  n
+        0  assistant  2
+        1       user  2
     """
     if not isinstance(query, str) or not query.strip():
         raise InputError(f"query={query!r} is not a statement; give one SELECT")
