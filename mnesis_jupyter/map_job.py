@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle
 
-from mnesis import InputError, OperatorConfig
+from mnesis import InputError, MnesisSession, OperatorConfig
 from mnesis.errors import describe_value
 from mnesis.operators import LLMMap, MapProgress, MapResult, MapRun
 from mnesis.progress import track
@@ -67,7 +67,15 @@ class MapJob:
         self._bridge = state().bridge
         self._events: Stream[MapResult] | None = None
         self._stopping = False
-        llm_map = LLMMap(config, model=model or CURRENT.model, llm=llm, db_path=self._store)
+        session = _session_of(resume, self._store)
+        llm_map = LLMMap(
+            config,
+            session.event_bus if session else None,
+            model=model or CURRENT.model,
+            llm=llm,
+            db_path=self._store,
+            parent_id=session.id if session else None,
+        )
         items = None if inputs is None else _items(inputs)
         if resume is None:
             if inputs is None or template is None:
@@ -218,6 +226,14 @@ async def _results(run: MapRun, *, bar: bool) -> AsyncGenerator[MapResult]:
         async for result in run:
             progress.reach(run.progress.finished, run.progress.total)
             yield result
+
+
+def _session_of(resume: str | None, store: Path) -> MnesisSession | None:
+    """The session whose record is to tell of the run: the current one; of a run that was begun before, its own."""
+    if resume is None:
+        return CURRENT.session if CURRENT.session and CURRENT.session.db_path == store else None
+    run = state().bridge.call(LLMMap(db_path=store).describe, resume)
+    return next((each for each in state().sessions if each.id == run.session_id), None)
 
 
 def _has_index(inputs: Any) -> bool:

@@ -17,6 +17,7 @@ from small_windows import SMALL, answered
 import mnesis_jupyter
 from mnesis import InputError, MnesisSession, NotFound, Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis_jupyter import frames
 from mnesis_jupyter.state import state
 from mnesis_jupyter.widgets import Budget, Context, Inspector, Summaries, Timeline, inspect
 
@@ -202,6 +203,53 @@ def test_a_failed_turn_is_marked_on_the_map_and_in_the_lane_of_errors(front, not
     assert [piece[3] for piece in lanes["errors"]] == ["failed: Unavailable: gone"]
     assert "turn 1, failed" in lanes["turns"][1][3]
     assert front.ask(inspect(session), "overview")["map"]["bad"] == [1]
+
+
+def lane_of_operators(front, ui, *span):
+    return front.ask(ui, "lanes", axis="turn", span=span)["lanes"]["operators"]
+
+
+def test_a_map_that_a_cell_runs_is_in_the_lane_of_operators_of_the_current_session_and_not_in_its_window(
+    front, notebook, session
+):
+    ui = inspect(session)
+    before = window_of(session)
+    notebook.names["items"] = ["Ada", "Bob"]
+    notebook("%%mnesis map items -o out\nMy name is {{ item }}.")
+    pushed = quiet(front)
+    began, ended = lane_of_operators(front, ui, 119, 120)
+    assert began[3] == "a map began"
+    assert re.fullmatch(r"a map is through after \d+\.\d s: 2 done, 0 failed", ended[3])
+    assert int(began[0]) == int(ended[0]) == 119
+    assert window_of(session).request_hash == before.request_hash
+    assert frames.map_runs()["session_id"].tolist() == [session.id]
+    assert [mark[0] for push in pushed for mark in push["marks"]] == ["operators"] * 2
+
+
+def test_a_map_before_the_first_turn_has_its_place_on_the_timeline(front, notebook):
+    session = mnesis_jupyter.open_session(model="offline/quote")
+    notebook.names["items"] = ["Ada"]
+    notebook("%%mnesis map items -o out\n{{ item }}")
+    ui = inspect(session)
+    talk(session, 2)
+    quiet(front)
+    told = front.ask(ui, "lanes", axis="time")
+    assert sum(piece[2] for piece in told["lanes"]["operators"]) == 2
+    assert 0 <= told["lanes"]["operators"][0][0] <= told["lanes"]["turns"][0][0] < 60_000
+    assert abs(told["origin"] / 1000 - time.time()) < 120
+    assert sum(piece[2] for piece in lane_of_operators(front, ui)) == 2
+
+
+def test_a_map_that_is_resumed_belongs_to_the_session_that_began_it(front, notebook, session):
+    notebook.names |= {"llm": ScriptedProvider([Unavailable("gone")], cycle=True), "items": ["Ada"]}
+    notebook("import mnesis_jupyter")
+    notebook("out = mnesis_jupyter.llm_map(items, '{{ item }}', llm=llm, retries=0)")
+    other = mnesis_jupyter.open_session(model="offline/quote", title="other")
+    notebook("%%mnesis map --resume out --retry-failed\n{{ item }}")
+    words = [mark.words for mark in inspect(session).subject.log.marks if mark.lane == "operators"]
+    assert words[2] == "a map of 1 item goes on"
+    assert len(words) == 4
+    assert lane_of_operators(front, inspect(other)) == []
 
 
 # -- live -------------------------------------------------------------------------------------------------------------

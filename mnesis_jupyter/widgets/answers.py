@@ -166,11 +166,10 @@ class Answers:
         def lanes() -> dict[str, Any]:
             end = self._subject.log.duration() if axis == "time" else float(max(1, len(self._subject.log.turns)))
             first, last = (span[0], span[1]) if len(span) == 2 else (0.0, end)
-            origin = self._subject.log.turns[0].opened // 1000 if self._subject.log.turns else 0
             return {
                 "axis": axis,
                 "span": [first, last],
-                "origin": origin,
+                "origin": self._subject.log.origin // 1000,
                 "lanes": self._subject.log.lanes(axis, first, last),
             }
 

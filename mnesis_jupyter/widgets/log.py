@@ -64,6 +64,10 @@ class Log:
         self._path, self._session = path, session
         self._views: list[int] = []
         self._seq = self._event = -1
+        self._maps: dict[str, int] = {}
+        """When each run of a map began, or went on."""
+        self.origin = 0
+        """When the first thing happened, in microseconds: a turn, or something before it."""
 
     def read(self) -> bool:
         """Take in what has happened since the last reading. Whether it changed what was in the window already."""
@@ -71,9 +75,11 @@ class Log:
         fresh = inspection.turns(self._path, self._session, since)
         self.turns[since:], self._views[since:] = fresh, [turn.view for turn in fresh]
         self.said += [[0, 0, 0, 0] for _ in range(len(self.turns) - len(self.said))]
-        marks = [_turn_mark(turn, self._origin) for turn in fresh if turn.state != "open"]
-        marks += self._hear()
         happened = inspection.events(self._path, self._session, _EVENTS, self._event)
+        times = [each.opened for each in self.turns[:1]] + [each.at for each in happened[:1]]
+        self.origin = self.origin or min(times, default=0)
+        marks = [_turn_mark(turn, self.origin) for turn in fresh if turn.state != "open"]
+        marks += self._hear()
         marks += [mark for event in happened for mark in self._marks_of(event)]
         rewritten = not self.marks or any(event.type in _REWRITES for event in happened)
         if happened:
@@ -88,10 +94,6 @@ class Log:
     def settled(self) -> int:
         """How many turns cannot change any more."""
         return len(self.turns) - (bool(self.turns) and self.turns[-1].state == "open")
-
-    @property
-    def _origin(self) -> int:
-        return self.turns[0].opened if self.turns else 0
 
     @property
     def cost(self) -> float | None:
@@ -214,10 +216,17 @@ class Log:
             case MnesisEvent.TURN_ABORTED:
                 yield self._mark("errors", turn, event.at, f"aborted: {told.get('reason')}")
             case MnesisEvent.MAP_STARTED:
-                yield self._mark("operators", turn, event.at, f"{told['operator']} began on {told['total']} items")
+                self._maps[told["run_id"]] = event.at
+                total = told["total"]
+                of = "" if total is None else f" of {total:,} item{'' if total == 1 else 's'}"
+                agents = " by agents" if told["operator"] == "agentic" else ""
+                words = f"a map{of}{agents} {'goes on' if told['resumed'] else 'began'}"
+                yield self._mark("operators", turn, event.at, words, 0.3, 0.45)
             case MnesisEvent.MAP_COMPLETED:
-                words = f"a map is through: {told['done']} done, {told['failed']} failed"
-                yield self._mark("operators", turn, event.at, words)
+                took = (event.at - self._maps.pop(told["run_id"], event.at)) / 1e6
+                words = f"{'was stopped' if told['stopped'] else 'is through'} after {took:,.1f} s"
+                words = f"a map {words}: {told['done']:,} done, {told['failed']:,} failed"
+                yield self._mark("operators", turn, event.at, words, 0.55, 0.7)
 
     def _breaks(self, since: int) -> Iterable[Mark]:
         """Where the prefix of a request was not that of the one before."""
@@ -243,7 +252,7 @@ class Log:
     def _mark(
         self, lane: str, turn: int, at: int, words: str, begin: float = 0.3, end: float = 0.7, took: float = 0.0
     ) -> Mark:
-        ends = (at - self._origin) / 1000
+        ends = (at - self.origin) / 1000
         return Mark(lane, turn + begin, turn + end, ends - took, ends, _words(words))
 
 

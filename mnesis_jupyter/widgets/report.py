@@ -85,7 +85,7 @@ def _turns(subject: Subject) -> Html:
 
 def _timeline(subject: Subject) -> Html:
     marks = [mark for mark in subject.log.marks if mark.lane != "turns"]
-    origin = subject.log.turns[0].opened if subject.log.turns else 0
+    origin = subject.log.origin
     rows = [
         (_clock(origin + int(mark.to_ms * 1000)), int(mark.from_turn), mark.lane, mark.words)
         for mark in sorted(marks, key=lambda mark: mark.to_ms)

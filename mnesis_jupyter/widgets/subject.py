@@ -192,7 +192,8 @@ class Subject:
         await self._wake()
 
     def _happened(self, event: MnesisEvent, payload: Payload) -> None:
-        if event is not MnesisEvent.SESSION_CLOSED:  # the kernel may be ending
+        # Closed: the kernel may be ending. Items of a map are in no lane, and there may be very many.
+        if event not in (MnesisEvent.SESSION_CLOSED, MnesisEvent.MAP_ITEM_COMPLETED):
             self.bridge.start(self._wake, True)
 
     async def _wake(self, stored: bool = False) -> None:
