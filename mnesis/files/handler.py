@@ -130,10 +130,12 @@ class LargeFileHandler:
 
     def _inline(self, content: Content, found: "Exploration", label: str) -> Taken | None:
         """Its text, where that is small enough to go into the window as it is."""
+        from mnesis.files.documents import is_document
+
         if content.size == 0:
             return Taken(TextPart(text=enclosed(f"{label}, an empty file", "")))
         most = self._config.inline_threshold
-        if found.encoding is None or content.size > most * _BYTES_PER_TOKEN:
+        if found.encoding is None or is_document(found.media_type) or content.size > most * _BYTES_PER_TOKEN:
             return None
         text = enclosed(label, beginning(content, found.encoding, content.size)[0])
         return Taken(TextPart(text=text)) if self._counter.count(text) <= most else None

@@ -7,8 +7,7 @@ import regex
 
 from mnesis.errors import FileError, InputError, describe_value
 from mnesis.files.labels import line as in_one_line
-from mnesis.files.source import Content
-from mnesis.files.text import Encoding, Excerpt, LineIndex, Piece, pieces
+from mnesis.files.text import Excerpt, Lines, Piece
 from mnesis.tokens import TokenCounter
 
 _SECONDS = 20.0
@@ -19,9 +18,7 @@ MOST_LINES = 5_000
 
 
 def read(
-    content: Content,
-    encoding: Encoding,
-    index: LineIndex,
+    source: Lines,
     *,
     start: int,
     lines: int,
@@ -34,17 +31,21 @@ def read(
     _check(lines, "lines", 1)
     _check(offset, "offset", 0)
     deadline = time.monotonic() + _SECONDS
-    found = index.seek(content, start, lambda: time.monotonic() > deadline)
+    found = source.begin(start, lambda: time.monotonic() > deadline)
     if found is None:
-        raise FileError(f"line {start:,} was not reached within {_SECONDS:g} s; search the file, or begin earlier")
+        raise _not_reached(start)
     page = _Page(start, offset, min(lines, MOST_LINES), room, counter)
-    last = found[1] - 1
-    for piece in pieces(content, encoding, *found):
+    first, pieces = found
+    last = first - 1
+    for piece in pieces:
         last = piece.line
         if not page.take(piece):
             break
         if time.monotonic() > deadline:
-            raise FileError(f"it was not reached within {_SECONDS:g} s; search the file, or begin earlier")
+            if not page.parts:
+                raise _not_reached(start)
+            page.end_late(piece)
+            break
     if not page.parts:
         said = f"it has {last:,} lines" if last < start else f"line {start:,} has fewer than {offset:,} characters"
         return Excerpt("", f"nothing there: {said}")
@@ -90,6 +91,12 @@ class _Page:
             return False
         return True
 
+    def end_late(self, piece: Piece) -> None:
+        """There is no time for more than this piece."""
+        line, offset = (piece.line + 1, 0) if piece.ends else (piece.line, piece.start + len(piece.text))
+        at = f"start={line}, offset={offset}" if offset else f"start={line}"
+        self._more = f"; the time for one reading was over: go on with {at}"
+
     def _fitting(self, text: str) -> int:
         """How many of its characters there is room for."""
         kept = min(len(text), 16 * self._left)
@@ -100,9 +107,7 @@ class _Page:
 
 
 def search(
-    content: Content,
-    encoding: Encoding,
-    index: LineIndex,
+    source: Lines,
     *,
     pattern: object,
     start: int,
@@ -113,16 +118,19 @@ def search(
     _check(start, "start", 1)
     expression = _compiled(pattern)
     deadline = time.monotonic() + _SECONDS
-    found = index.seek(content, start, lambda: time.monotonic() > deadline)
+    found = source.begin(start, lambda: time.monotonic() > deadline)
     if found is None:
-        raise FileError(f"line {start:,} was not reached within {_SECONDS:g} s; begin earlier")
+        raise _not_reached(start)
     shown: list[str] = []
     left, at, more = room, start, ""
-    for piece in _overlapping(pieces(content, encoding, *found)):
-        at = piece.line
+    for piece in _overlapping(found[1]):
+        late = time.monotonic() > deadline
         if piece.line < start:
+            if late:
+                raise _not_reached(start)
             continue
-        if time.monotonic() > deadline:
+        at = piece.line
+        if late:
             more = f"; the time for one search was over at line {at:,}: go on with start={at}"
             break
         try:
@@ -139,6 +147,10 @@ def search(
         shown.append(told)
     lines = f"{len(shown)} matching line{'s' * (len(shown) != 1)}" if shown else "nothing matches"
     return Excerpt("\n".join(shown), f"{lines} from line {start:,} to line {at:,}{more}")
+
+
+def _not_reached(line: int) -> FileError:
+    return FileError(f"line {line:,} was not reached within {_SECONDS:g} s; search the file, or begin earlier")
 
 
 def _overlapping(found: Iterator[Piece]) -> Iterator[Piece]:

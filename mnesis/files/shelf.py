@@ -1,6 +1,8 @@
 """The files of one session: attached, listed, read, and looked after when they change."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,7 +10,7 @@ from typing import Any, Protocol
 from mnesis.errors import FileError, InputError, NotFound, describe_value
 from mnesis.files.handler import Keep, LargeFileHandler
 from mnesis.files.source import HASHED_WHOLE, Content, opened
-from mnesis.files.text import Encoding, Excerpt, LineIndex, encoding_of
+from mnesis.files.text import Excerpt, LineIndex, Lines, TextLines, encoding_of
 from mnesis.ids import kind_of
 from mnesis.models.file import FileRecord, FileState
 from mnesis.models.message import FileRefPart, TextPart
@@ -21,6 +23,8 @@ _REHASHED = 1 << 24
 """Up to so many bytes the content is compared each time, not only the size and the time."""
 
 _INDEXES = 16
+_SECONDS = 30.0
+"""In which a file is read or searched, whatever its parser does."""
 
 
 class Record(Protocol):
@@ -42,13 +46,30 @@ class Found:
     notice: str = ""
 
 
+class _Remembered[T]:
+    """What is known of the contents of some files, as long as these are what they were."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[int, int], T]] = {}
+
+    def of(self, id: str, content: Content, make: Callable[[], T]) -> T:
+        """What is known of a file, which is at first what `make` makes."""
+        key = (content.size, content.mtime_ns)
+        if id not in self._known or self._known[id][0] != key:
+            while len(self._known) >= _INDEXES:
+                self._known.pop(next(iter(self._known)))
+            self._known[id] = (key, make())
+        return self._known[id][1]
+
+
 class Shelf:
     """The files that a session refers to. Each method is that of `MnesisSession`, documented there."""
 
     def __init__(self, record: Record, handler: LargeFileHandler) -> None:
         self._record = record
         self._handler = handler
-        self._indexes: dict[str, LineIndex] = {}
+        self._indexes = _Remembered[LineIndex]()
+        self._units = _Remembered[list[int]]()
 
     async def attach(self, source: Any, name: str | None, keep: Keep) -> TextPart | FileRefPart:
         """Take a file in, and remember it where it stays outside."""
@@ -103,37 +124,45 @@ class Shelf:
         told = found.notice or "it is as it was when it was attached"
         return FileState(status="changed" if found.notice else "same", sentence=f"{where}; {told}")
 
-    async def text(
-        self, id: object, work: Callable[[Content, Encoding, LineIndex], Excerpt]
-    ) -> tuple[FileRecord, Excerpt, str]:
-        """Do something with the text of a file. With it comes what is to be said where the file has changed.
+    async def text(self, id: object, work: Callable[[Lines], Excerpt]) -> tuple[FileRecord, Excerpt, str]:
+        """Do something with the lines of a file. With it comes what is to be said where the file has changed.
 
-        Raises `FileError` for what is no text, or gone.
+        Raises `FileError` for what holds no text, is damaged, or gone.
         """
         record = await self.find(id)
-        excerpt, notice = await in_thread(lambda: self._text(record, work))
+        try:
+            async with asyncio.timeout(_SECONDS):  # a parser that does not come to its end is left to itself
+                excerpt, notice = await in_thread(lambda: self._text(record, work))
+        except TimeoutError as error:
+            raise FileError(f"{record.name} could not be read within {_SECONDS:g} s; read less of it") from error
         return record, excerpt, notice
 
-    def _text(self, record: FileRecord, work: Callable[[Content, Encoding, LineIndex], Excerpt]) -> tuple[Excerpt, str]:
+    def _text(self, record: FileRecord, work: Callable[[Lines], Excerpt]) -> tuple[Excerpt, str]:
         found = self._found(record)
-        with opened(found.path) as content:
-            encoding = encoding_of(content)
-            if encoding is None:
-                raise FileError(
-                    f"{record.name} ({record.media_type}) holds no text; describe its id for what is known of it"
-                    + (f" ({found.notice})" if found.notice else "")
-                )
-            excerpt = work(content, encoding, self._index(record.id, content, encoding))
-            again = "it was written to while it was read" if content.touched() else ""
-            return excerpt, "; ".join(filter(None, (found.notice, again)))
+        try:
+            with opened(found.path) as content, self._lines(record, content) as lines:
+                excerpt = work(lines)
+                again = "it was written to while it was read" if content.touched() else ""
+        except FileError as error:
+            if not found.notice:
+                raise
+            raise FileError(f"{error} ({found.notice})") from error
+        return excerpt, "; ".join(filter(None, (found.notice, again)))
 
-    def _index(self, id: str, content: Content, encoding: Encoding) -> LineIndex:
-        index = self._indexes.get(id)
-        if index is None or index.key != (content.size, content.mtime_ns):
-            while len(self._indexes) >= _INDEXES:
-                self._indexes.pop(next(iter(self._indexes)))
-            index = self._indexes[id] = LineIndex(content, encoding)
-        return index
+    @contextmanager
+    def _lines(self, record: FileRecord, content: Content) -> Iterator[Lines]:
+        from mnesis.files import documents  # on first use: it is nothing that `import mnesis` needs
+
+        if documents.is_document(record.media_type):
+            with documents.opened_document(content, record.media_type, record.name) as document:
+                yield documents.DocumentLines(document, self._units.of(record.id, content, lambda: [0]))
+            return
+        encoding = encoding_of(content)
+        if encoding is None:
+            raise FileError(
+                f"{record.name} ({record.media_type}) holds no text; describe its id for what is known of it"
+            )
+        yield TextLines(content, encoding, self._indexes.of(record.id, content, lambda: LineIndex(encoding)))
 
     def _found(self, record: FileRecord) -> Found:
         """Where the content of a file is now. Raises `FileError` where it is not there any more."""

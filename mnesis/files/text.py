@@ -4,6 +4,7 @@ import codecs
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from mnesis.files.source import CHUNK, Content
 from mnesis.tokens import TokenCounter
@@ -101,8 +102,7 @@ class Excerpt:
 class LineIndex:
     """Where lines begin, found by going through a file once: one number for each chunk of it."""
 
-    def __init__(self, content: Content, encoding: Encoding) -> None:
-        self.key = (content.size, content.mtime_ns)
+    def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
         self._before = [0]
         """How many newlines stand before each chunk."""
@@ -129,6 +129,28 @@ class LineIndex:
         while skipped < line - 1 and (found := chunk.find(b"\n", place + 1)) >= 0:
             place, skipped = found, skipped + 1
         return (at * CHUNK + place + 1, skipped + 1) if place >= 0 else (content.size, line)
+
+
+class Lines(Protocol):
+    """What a file holds, as lines from 1 on: those of a text, or those that stand for a document."""
+
+    def begin(self, line: int, late: Callable[[], bool]) -> tuple[int, Iterator[Piece]] | None:
+        """The number of a line, which is this one or one before it, and the pieces from there on; `None` where it took
+        too long to get there.
+        """
+        ...
+
+
+class TextLines:
+    """A text as lines, read from any line on."""
+
+    def __init__(self, content: Content, encoding: Encoding, index: LineIndex) -> None:
+        self._content, self._encoding, self._index = content, encoding, index
+
+    def begin(self, line: int, late: Callable[[], bool]) -> tuple[int, Iterator[Piece]] | None:
+        """A line, or one before it, with all from there on; `None` where it took too long to get there."""
+        found = self._index.seek(self._content, line, late)
+        return None if found is None else (found[1], pieces(self._content, self._encoding, *found))
 
 
 def count_lines(content: Content, encoding: Encoding, late: Callable[[], bool]) -> int | None:

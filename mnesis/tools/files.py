@@ -41,7 +41,8 @@ def file_tools(shelf: Shelf, answer_tokens: int, counter: TokenCounter) -> list[
     return [
         _tool(
             READ_FILE,
-            "Read lines of a file that is referred to in this conversation.",
+            "Read lines of a file that is referred to in this conversation. "
+            "Pages of a PDF and rows of sheets and tables are lines too.",
             {
                 "id": _ID,
                 "start": start,

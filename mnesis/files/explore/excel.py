@@ -1,6 +1,5 @@
 """Excel workbooks: sheets, their columns, rows, and some of them; row by row."""
 
-import zipfile
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from mnesis.files.explore.subject import Subject, Unreadable
 from mnesis.files.explore.tables import Column
 
-_UNPACKED = 1 << 27
 _MOST_ROWS = 20_000
 _MOST_SHEETS = 12
 _MOST_COLUMNS = 40
@@ -16,26 +14,20 @@ _MOST_COLUMNS = 40
 
 def explore(subject: Subject) -> Iterator[str]:
     """Sheet by sheet. One that unpacks to too much is not unpacked."""
-    try:
-        with zipfile.ZipFile(subject.content.file) as archive:
-            unpacked = sum(each.file_size for each in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise Unreadable(str(error)) from error
-    if unpacked > _UNPACKED:
-        yield f"it unpacks to {unpacked:,} bytes, and is not unpacked for that"
+    from mnesis.files.documents.excel import UNPACKED, book_of, unpacked
+
+    if (size := unpacked(subject.content)) > UNPACKED:
+        yield f"it unpacks to {size:,} bytes, and is not unpacked for that"
         return
     try:
-        import openpyxl
-    except ImportError:
-        yield 'its sheets are read by openpyxl: pip install "mnesis[files]"'
-        return
-    try:
-        book = openpyxl.load_workbook(subject.content.file, read_only=True, data_only=True)
+        book = book_of(subject.content)
         yield f"{len(book.sheetnames)} sheets: {', '.join(book.sheetnames[:_MOST_SHEETS])}"
         for sheet in islice(book.worksheets, _MOST_SHEETS):
             yield from _sheet(subject, sheet)
             if subject.late():
                 break
+    except ImportError:
+        yield 'its sheets are read by openpyxl: pip install "mnesis[files]"'
     except Exception as error:  # a damaged workbook makes openpyxl raise nearly anything
         raise Unreadable(f"{type(error).__name__}: {error}") from error
 

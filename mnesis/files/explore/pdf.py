@@ -1,29 +1,23 @@
 """PDF: pages, outline, and the text of the first pages."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 from mnesis.files.explore.subject import Subject, Unreadable
 
-_PARSED = 1 << 28
 _FIRST_PAGES = 3
 _MOST_CHARACTERS = 1_500
 
 
 def explore(subject: Subject) -> Iterator[str]:
     """What pypdf reads."""
-    if subject.size > _PARSED:
+    from mnesis.files.documents.pdf import PARSED, reader_of
+
+    if subject.size > PARSED:
         yield "too large to be parsed"
         return
     try:
-        import pypdf
-    except ImportError:
-        yield 'its pages are read by pypdf: pip install "mnesis[files]"'
-        return
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it mends
-    try:
-        reader = pypdf.PdfReader(subject.content.file)
+        reader = reader_of(subject.content)
         if reader.is_encrypted and not reader.decrypt(""):
             yield "encrypted: it needs a password"
             return
@@ -38,6 +32,8 @@ def explore(subject: Subject) -> Iterator[str]:
             text = page.extract_text()[:_MOST_CHARACTERS]
             yield f"page {number}:" if text.strip() else f"page {number}: no text (it may be a picture)"
             yield from (f"  {each}" for each in text.splitlines()[:12] if each.strip())
+    except ImportError:
+        yield 'its pages are read by pypdf: pip install "mnesis[files]"'
     except Exception as error:  # a damaged file makes pypdf raise nearly anything
         raise Unreadable(f"{type(error).__name__}: {error}") from error
 
