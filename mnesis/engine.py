@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Self
 
+from mnesis.errors import InputError, describe_value
 from mnesis.exchange import Ask
 from mnesis.files import LargeFileHandler, Shelf
 from mnesis.files.handler import Prose
@@ -43,7 +44,12 @@ class Providers:
         config: MnesisConfig,
         find: Callable[[str], Provider] = provider_for,
     ) -> Self:
-        """Those of a session: `llm`, where it was passed, else what `find` has for its model strings."""
+        """Those of a session: `llm`, where it was passed, else what `find` has for its model strings.
+
+        Raises `InputError`, and what `find` raises.
+        """
+        if llm is not None and not all(callable(getattr(llm, name, None)) for name in ("limits", "stream")):
+            raise InputError(f"llm={describe_value(llm)} is no provider; give an object with limits() and stream()")
         describes = config.file.exploration_summary_model
         prose = prose_by(llm or find(describes), describes, config.session.retry) if describes else None
         if llm is not None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from mnesis.context.assembly import Preamble, newest_turn
 from mnesis.errors import InputError, describe_value
 from mnesis.events.payloads import DoomLoopDetectedPayload, LlmRetryPayload, MnesisEvent
-from mnesis.intake import text_of
+from mnesis.intake import check_texts
 from mnesis.ledger import Ledger, OpenTurn
 from mnesis.llm.base import Finish, Provider, Request
 from mnesis.llm.redact import redact
@@ -73,9 +73,7 @@ class Ask:
         origin: str | None,
     ) -> Self:
         """What a caller wants, checked. Raises `InputError`, naming the argument."""
-        for value, argument in ((system_prompt, "system_prompt"), (origin, "origin")):
-            if value is not None:
-                text_of(value, argument)
+        check_texts(system_prompt=system_prompt, origin=origin)
         if not isinstance(params, Mapping | None):
             raise InputError(f"params={describe_value(params)} is a {type(params).__name__}; give a dict")
         if on_part is not None and not callable(on_part):

@@ -71,6 +71,13 @@ def text_of(value: object, argument: str) -> str:
     return value
 
 
+def check_texts(**given: object) -> None:
+    """Text arguments that may be `None`, by name. Raises `InputError` as `text_of` does."""
+    for argument, value in given.items():
+        if value is not None:
+            text_of(value, argument)
+
+
 def _validated(message: Sequence[Any], argument: str) -> tuple[Part, ...]:
     try:
         return PARTS.validate_python(tuple(message))

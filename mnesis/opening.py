@@ -10,7 +10,7 @@ from mnesis.engine import Engine, Providers
 from mnesis.errors import ConfigError, InputError, describe_value
 from mnesis.events.bus import EventBus
 from mnesis.ids import kind_of, new_id
-from mnesis.intake import text_of
+from mnesis.intake import check_texts, text_of
 from mnesis.ledger import Clock, Ledger
 from mnesis.llm.base import Provider
 from mnesis.llm.select import is_offline, provider_or_word_for
@@ -48,7 +48,7 @@ async def create(
     """A new session."""
     for value, argument in ((model, "model"), (system_prompt, "system_prompt"), (agent, "agent")):
         text_of(value, argument)
-    _check_optional(parent_id=parent_id, title=title)
+    check_texts(parent_id=parent_id, title=title)
     config = checked(setting.config)
     providers = Providers.of(setting.llm, model, config)
     counter = counter_for(model)
@@ -129,7 +129,7 @@ async def fork(
     clock: Clock,
 ) -> Engine:
     """A session that shares the past of another one up to a turn. What is given takes the place of what that had."""
-    _check_optional(title=title, model=model, system_prompt=system_prompt)
+    check_texts(title=title, model=model, system_prompt=system_prompt)
     row, providers = past.ledger.row, past.providers
     settings = past.config if config is None else checked(config)
     if llm is not None or model is not None or config is not None:
@@ -156,12 +156,6 @@ def checked(config: MnesisConfig | None) -> MnesisConfig:
     return config or MnesisConfig()
 
 
-def _check_optional(**texts: str | None) -> None:
-    for argument, value in texts.items():
-        if value is not None:
-            text_of(value, argument)
-
-
 async def _built(
     build: Callable[[Database, bool], Coroutine[Any, Any, Engine]],
     config: MnesisConfig,
@@ -171,6 +165,8 @@ async def _built(
     create: bool,
 ) -> Engine:
     """Build a session on a store, and close the store again where that fails."""
+    if not isinstance(pool, Database | None):
+        raise InputError(f"pool={describe_value(pool)} is no open store; give what Database.open() returned")
     if pool is not None:
         return await build(pool, False)
     if not isinstance(db_path, str | Path | None):

@@ -14,7 +14,7 @@ from mnesis.errors import InputError, MnesisError, SessionClosed, describe_value
 from mnesis.events.bus import EventBus, Handler
 from mnesis.events.payloads import EventRecord, MnesisEvent
 from mnesis.exchange import Ask, OnPart
-from mnesis.intake import asked_of, check_media, text_of
+from mnesis.intake import asked_of, check_media, check_texts, text_of
 from mnesis.ledger import Clock, utc_now
 from mnesis.llm.base import Provider
 from mnesis.models.config import MnesisConfig
@@ -427,6 +427,7 @@ class MnesisSession:
         """Have `handler(event, payload)` called when it happens (`None`: whatever happens). Returns the way to stop.
 
         A handler may be sync or async; its errors are logged. It must not await a turn of this session.
+        Raises `InputError` for an event that does not exist.
         """
         return self.event_bus.subscribe(event, handler)
 
@@ -462,10 +463,12 @@ class MnesisSession:
 
         Raises `InputError`, and `ContextOverflow` where the window would not fit.
         """
+        check_texts(system_prompt=system_prompt)
         return await self._running.turns.preview(self._asked(message), tools_of(tools), system_prompt)
 
     async def context_for_next_turn(self, system_prompt: str | None = None) -> list[dict[str, Any]]:
         """The window as chat-completion messages, for a model that you call yourself."""
+        check_texts(system_prompt=system_prompt)
         engine = self._running
         return (await engine.room.window(engine.ledger.preamble(system_prompt))).to_openai()
 
@@ -596,7 +599,8 @@ class MnesisSession:
         return notebook.inspect(self, turn=turn)
 
     def __repr__(self) -> str:
-        return f"<MnesisSession {self.id} {self.model} {len(self.history())} turns{' closed' * self._engine.closed}>"
+        turns, closed = self._ledger.accounts.settled(), " closed" * self._engine.closed
+        return f"<MnesisSession {self.id} {self.model} {turns} turns{closed}>"
 
     @property
     def _running(self) -> Engine:

@@ -11,7 +11,7 @@ from mnesis.errors import InputError, describe_value
 from mnesis.exchange import Ask, Exchange
 from mnesis.files import Shelf
 from mnesis.ids import new_id
-from mnesis.intake import asked_of, parts_of, text_of
+from mnesis.intake import asked_of, check_texts, parts_of, text_of
 from mnesis.ledger import Ledger, OpenTurn, Outcome, RecordedTurn, call_of
 from mnesis.llm.base import Provider
 from mnesis.llm.reply import ReplyBuilder
@@ -74,8 +74,7 @@ class Recorded:
         asked = asked_of(user_message, "user_message")
         answered = parts_of(assistant_response, "assistant_response", may_be_empty=True)
         text_of(finish_reason, "finish_reason")
-        if key is not None:
-            text_of(key, "key")
+        check_texts(key=key)
         if not isinstance(tokens, TokenUsage | None):
             raise InputError(f"tokens={describe_value(tokens)} is not a TokenUsage; give TokenUsage(input=…, output=…)")
         if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):

@@ -219,6 +219,47 @@ async def test_an_unknown_session_id_is_not_found(id, store_path):
     assert sorted(store_path.parent.rglob("*")) == before
 
 
+@pytest.mark.parametrize("wrong", [{"llm": 5}, {"pool": 5}])
+async def test_what_is_no_provider_or_no_store_is_refused_on_every_way_to_a_session(wrong, store_path):
+    session = await create(store_path)
+    for way in (
+        lambda: MnesisSession.create(model="offline/quote", db_path=store_path, **wrong),
+        lambda: MnesisSession.load(session.id, db_path=store_path, **wrong),
+        lambda: session.replay(**wrong),
+    ):
+        with pytest.raises(InputError, match=rf"^{next(iter(wrong))}=5 is no .*; give "):
+            await way()
+    await session.close()
+
+
+@pytest.mark.parametrize("prompt", [5, b"x"])
+async def test_a_system_prompt_that_is_no_text_is_refused_wherever_it_is_given(prompt, store_path):
+    session = await create(store_path)
+    for ask in (
+        session.send("x", system_prompt=prompt),
+        session.preview("x", system_prompt=prompt),
+        session.context_for_next_turn(system_prompt=prompt),
+    ):
+        with pytest.raises(InputError, match=r"system_prompt=.* is a \w+; give a str"):
+            await ask
+    await session.close()
+
+
+@pytest.mark.parametrize(
+    ("event", "handler", "said"),
+    [
+        ("nonsense", print, r"event='nonsense' is not known; there are: session\.created, "),
+        ([], print, r"event=\[\] is not known"),
+        (None, 5, "handler=5 is a int"),
+    ],
+)
+async def test_one_can_only_subscribe_to_what_happens_with_what_can_be_called(event, handler, said, store_path):
+    session = await create(store_path)
+    with pytest.raises(InputError, match=said):
+        session.subscribe(event, handler)
+    await session.close()
+
+
 @pytest.mark.parametrize("model", ["", "  ", None, 5])
 async def test_a_model_that_is_none_is_refused(model, store_path):
     with pytest.raises(InputError, match=f"model={model!r}"):

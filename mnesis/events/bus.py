@@ -4,6 +4,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 
+from mnesis.errors import InputError, describe_value
 from mnesis.events.payloads import MnesisEvent, Payload
 
 __all__ = ["EventBus", "Handler", "MnesisEvent"]
@@ -22,8 +23,12 @@ class EventBus:
     def subscribe(self, event: MnesisEvent | str | None, handler: Handler) -> Callable[[], None]:
         """Have `handler(event, payload)` called for an event, or for all (`None`). Returns the way to stop it.
 
-        `handler` may be a function or a coroutine function.
+        `handler` may be a function or a coroutine function. Raises `InputError`.
         """
+        if event is not None and event not in list(MnesisEvent):
+            raise InputError(f"event={describe_value(event)} is not known; there are: {', '.join(MnesisEvent)}")
+        if not callable(handler):
+            raise InputError(f"handler={describe_value(handler)} is a {type(handler).__name__}; give a function")
         entry = (None if event is None else MnesisEvent(event), handler)
         self._handlers.append(entry)
 

@@ -84,4 +84,4 @@ def _tool(
     name: str, description: str, properties: dict[str, Any], required: list[str], run: Callable[..., Any]
 ) -> Tool:
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    return Tool(name, description, schema, run)
+    return Tool(name, description, schema, run, read_only=True)

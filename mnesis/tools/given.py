@@ -25,7 +25,7 @@ def tools_of(given: object) -> tuple[Tool, ...]:
     tools = tuple(_tool(each, f"tools[{index}]") for index, each in enumerate(given))
     if taken := next((tool.name for tool in tools if tool.name.startswith(_OURS)), None):
         raise InputError(
-            f"a tool is called {taken!r}, and names that begin with {_OURS!r} are those of recall; rename it"
+            f"a tool is called {taken!r}, and names that begin with {_OURS!r} are the session's own; rename it"
         )
     return tools
 
