@@ -26,7 +26,7 @@ from conversation import Conversation, Question, Said, Sort, development, held_o
 
 from mnesis import CompactionConfig, Database, MnesisConfig, MnesisSession, StoreConfig, TextPart
 from mnesis.ids import new_id
-from mnesis.llm.extract import STOP_WORDS
+from mnesis.llm.words import STOP_WORDS
 from mnesis.models.context import ContextBreakdown
 from mnesis.models.message import Role, TurnState
 from mnesis.store import Tx, messages, search, turns

@@ -15,9 +15,11 @@ from pydantic import BaseModel, Field
 
 from mnesis import LLMMap
 from mnesis.llm.base import Finish, Request, TextChunk
-from mnesis.llm.extract import cut, heads_and_tails, needles, sentences, stem, summarise, terms
+from mnesis.llm.extract import needles, summarise
 from mnesis.llm.marks import summarise_mark
 from mnesis.llm.quote import MODEL, QuoteProvider
+from mnesis.llm.sentences import cut, heads_and_tails, sentences
+from mnesis.llm.words import stem, terms
 from mnesis.tokens.counter import counter_for
 
 provider = QuoteProvider()

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mnesis.llm.extract import STOP_WORDS, cut, sentences, terms, words
+from mnesis.llm.sentences import cut, sentences
+from mnesis.llm.words import STOP_WORDS, terms, words
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")

@@ -17,22 +17,11 @@ from itertools import takewhile
 from typing import Any, Final
 
 from mnesis.llm.base import Chunk, Finish, ModelLimits, Request, TextChunk
-from mnesis.llm.extract import (
-    STOP_WORDS,
-    Style,
-    clean,
-    cut,
-    heads_and_tails,
-    sentences,
-    stem,
-    summarise,
-    terms,
-    terms_of,
-    unspaced,
-    words,
-)
+from mnesis.llm.extract import Style, summarise
 from mnesis.llm.fill import filled
 from mnesis.llm.marks import MATERIAL_CLOSE, MATERIAL_OPEN, SUMMARISE_MARK
+from mnesis.llm.sentences import clean, cut, heads_and_tails, sentences
+from mnesis.llm.words import STOP_WORDS, stem, terms, terms_of, unspaced, words
 from mnesis.tokens.counter import counter_for
 
 MODEL: Final = "offline/quote"

@@ -9,7 +9,7 @@ from itertools import pairwise
 import regex
 
 from mnesis.errors import InputError, describe_value
-from mnesis.llm.extract import STOP_WORDS, terms_of, words
+from mnesis.llm.words import STOP_WORDS, terms_of, words
 from mnesis.recall.vocabulary import alike, shapes_of
 from mnesis.store.search import phrase
 from mnesis.tokens.scripts import UNSPACED

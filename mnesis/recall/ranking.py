@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from mnesis.llm.extract import terms_of, words
+from mnesis.llm.words import terms_of, words
 from mnesis.recall.query import START, Query, Term
 from mnesis.store import Tx, search
 from mnesis.store.search import Document, Span

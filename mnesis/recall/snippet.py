@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from mnesis.llm.extract import terms_of, unspaced, words
+from mnesis.llm.words import terms_of, unspaced, words
 from mnesis.recall.query import Query
 
 type Spans = tuple[tuple[int, int], ...]

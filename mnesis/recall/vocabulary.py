@@ -6,7 +6,7 @@ Closed lists of general English, on purpose: what they hold is known, and a sear
 import re
 from collections.abc import Iterator
 
-from mnesis.llm.extract import forms
+from mnesis.llm.words import forms
 
 _IRREGULAR = """
     become became; bite bit bitten; blow blew blown; break broke broken; burn burnt; catch caught; deal dealt;
