@@ -1,27 +1,25 @@
 """`offline/quote`: the provider that needs no key and no network, because it is not a language model.
 
 It answers with the sentences of its window that match the question best, and names the message they stand in. What the
-window no longer holds it cannot answer: exactly what a person who studies context windows needs to see. The ranking is
-BM25 (https://doi.org/10.1561/1500000019) with idf over the window's own sentences, weighted by coverage.
+window no longer holds it cannot answer: exactly what a person who studies context windows needs to see.
 """
 
 import asyncio
 import json
-import math
 import re
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from typing import Any, Final
 
 from mnesis.llm.base import Chunk, Finish, ModelLimits, Request, TextChunk
 from mnesis.llm.extract import Style, summarise
 from mnesis.llm.fill import filled
 from mnesis.llm.marks import MATERIAL_CLOSE, MATERIAL_OPEN, SUMMARISE_MARK
+from mnesis.llm.matching import Hit, Source, merged, ranked
+from mnesis.llm.questions import asked, is_question, key_words, query_of
 from mnesis.llm.sentences import clean, cut, heads_and_tails, sentences
-from mnesis.llm.words import STOP_WORDS, stem, terms, terms_of, unspaced, words
+from mnesis.llm.words import terms
 from mnesis.tokens.counter import counter_for
 
 MODEL: Final = "offline/quote"
@@ -139,8 +137,8 @@ def _summary_order(window: Sequence[_Message], params: Mapping[str, Any]) -> _Su
         return None
     end = len(lines) - 1 - lines[::-1].index(MATERIAL_CLOSE)
     material = lines[lines.index(MATERIAL_OPEN) + 1 : end]
-    asked = int(mark[1]), int(params.get("max_tokens") or LIMITS.output), LIMITS.output
-    return _SummaryOrder(min(asked), "terse" if mark[2] == "terse" else "structured", _material_sources(material))
+    limits = int(mark[1]), int(params.get("max_tokens") or LIMITS.output), LIMITS.output
+    return _SummaryOrder(min(limits), "terse" if mark[2] == "terse" else "structured", _material_sources(material))
 
 
 def _material_sources(lines: Iterable[str]) -> list[tuple[str, str]]:
@@ -167,36 +165,9 @@ _ABOUT = (
     'For written replies open the session with another model, such as model="openai/gpt-4o", and its API key.)'
 )
 
-_ROLE_WEIGHTS = {"user": 1.0, "summary": 0.95, "tool": 0.95, "assistant": 0.85, "system": 0.8}
-_K1, _B = 1.2, 0.4
-_UNSEEN = 20  # sentences added to the window's, so that in a short one a missing word does not outweigh all others
 _QUOTES = 3
 _QUOTE_LENGTH = 300
 _READS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Sentences that may be quoted: `role` and `id` are what is cited."""
-
-    role: str
-    id: str
-    sentences: Sequence[str]
-
-
-@dataclass(slots=True)
-class _Hit:
-    """A sentence that matches. `order` counts sources from the oldest, `at` sentences within one."""
-
-    source: _Source
-    order: int
-    at: int
-    matched: frozenset[str]
-    score: float = 0.0
-
-    @property
-    def text(self) -> str:
-        return self.source.sentences[self.at]
 
 
 def _answer(window: Sequence[_Message]) -> str:
@@ -206,17 +177,17 @@ def _answer(window: Sequence[_Message]) -> str:
         return f"{_EMPTY}{about}"
     window = _readable(window)
     newest = _newest_from_user(window).sentences
-    questions = _asked(newest)
+    questions = asked(newest)
     if not questions:
         return f"{_NOTED} Ask about it and I quote it while it is in the window.{about}"
     sources = list(_sources(window))
-    rankings = [_ranked(_query(question), sources) for question in questions]
-    hits = list(_merged(rankings))[:_QUOTES]
+    rankings = [ranked(query_of(question), sources) for question in questions]
+    hits = list(merged(rankings))[:_QUOTES]
     if not hits:
-        words = " ".join(dict.fromkeys(word for question in questions for word in _key_words(question)))
+        words = " ".join(dict.fromkeys(word for question in questions for word in key_words(question)))
         hint = f" (`grep {cut(words, 60)}`)" if words else ""
         return f"{_NOTHING} It may have been compacted: `grep` searches everything ever said{hint}.{about}"
-    query = frozenset().union(*map(_query, questions))
+    query = frozenset().union(*map(query_of, questions))
     return "\n\n".join([_ANSWER, *(_quoted(hit, query) for hit in hits)]) + about
 
 
@@ -226,7 +197,7 @@ def _readable(window: Sequence[_Message]) -> list[_Message]:
     return [_Message(message.role, message.id, text) for message, text in zip(window, texts, strict=True)]
 
 
-def _quoted(hit: _Hit, query: frozenset[str]) -> str:
+def _quoted(hit: Hit, query: frozenset[str]) -> str:
     text = hit.text.removeprefix("# ")
     for following in hit.source.sentences[hit.at + 1 : hit.at + 4]:
         if not hit.text.endswith(":") or len(text) + len(following) > _QUOTE_LENGTH:
@@ -246,72 +217,6 @@ def _excerpt(text: str, query: frozenset[str]) -> str:
     return f"…{cut(text[start:], _QUOTE_LENGTH - 1)}"
 
 
-# -- questions ---------------------------------------------------------------------------------------------------
-
-_QUESTION_MARKS = ("?", "？", "؟")
-_CLOSERS = " \"'”’»)]*_`」』"
-_LEAD = r"^(?:(?:and|but|so|ok(?:ay)?|now|then|well|also|please|hi|hello|hey|thanks|sorry|\w+,)[,!:]? )*"
-_ASKS = re.compile(
-    _LEAD + r"(?:"
-    r"(?:what|who|whom|whose|where|when|why|how|which)(?:['’](?:s|re|d|ll))?"
-    r"(?: \w+)? (?:is|are|was|were|am|do|does|did|can|could|will|would|should|shall|must|may|has|have|had|my|the|"
-    r"your)\b"
-    r"|(?:what|who|where|when|how)['’]?s\b|how (?:many|much|old|long|far|often|big)\b"
-    r"|(?:do|does|did|is|are|was|were|can|could|will|would|should|have|has|had|may|am)(?:n['’]t)? "
-    r"(?:you|i|we|they|he|she|it|the|my|your|our|this|that|there|an?)\b"
-    r"|(?:tell|remind|show|give) (?:me|us)\b|i(?:['’]d| would) like to know|i want to know"
-    r"|(?:explain|describe|list|quote|find|repeat|recall|name|summari[sz]e) "
-    r"(?:the|my|our|all|every|what|how|why|when|where|who|which|it|that|this|to)\b"
-    r"|(?:wer|was|wo|wann|warum|wie|welche[rsnm]?) (?:ist|sind|war|hei(?:ß|ss)\w*|hat|habe|kann|soll)\b"
-    r")",
-    re.IGNORECASE,
-)
-_ASKS_CJK = re.compile(
-    r"什么|什麼|谁|誰|哪|几|多少|怎么|怎麼|为何|吗[。]?$|呢[。]?$|何で|ですか|ますか|뭐|무엇|누구|어디|언제"
-)
-_CJK_GLUE = re.compile(
-    r"什么|什麼|谁|誰|哪里|哪裡|哪个|哪|多少|几|怎么|怎麼|为什么|是|的|了|吗|呢|我|你|请问|请|告诉|"
-    r"ですか|ますか|でした|です|ます|ました|何|私|あなた|の|は|が|を|に|か|で|と|も|뭐예요|뭐야|뭐|무엇|누구|입니까|인가요"
-)
-_NAMED = re.compile(r"[\"“'‘`]([^\s\"“”'’`]+)[\"”'’`]")
-# "the with statement": after an article such a word is not glue, it is what is asked about.
-_MENTIONED = re.compile(
-    r"\b(?:the|an?) (and|as|at|by|for|from|if|in|is|not|on|or|to|with|while|else|where|when|which|why|how)\b",
-    re.IGNORECASE,
-)
-_INTRODUCED = re.compile(r"\b(?:I am|I['’]m|[Cc]all me|[Tt]his is) [A-Z]\w+")
-_NAME = stem("name")
-_SELF = re.compile(r"\bwho (?:am i|i am)\b", re.IGNORECASE)
-
-
-def _is_question(sentence: str) -> bool:
-    return (
-        sentence.rstrip(_CLOSERS).endswith(_QUESTION_MARKS)
-        or _ASKS.match(sentence) is not None
-        or _ASKS_CJK.search(sentence) is not None
-    )
-
-
-def _asked(message: Sequence[str]) -> list[str]:
-    """The questions a message ends with, or begins with, or the last one in it: not those of a text pasted along."""
-    ends = list(takewhile(_is_question, reversed(message)))[::-1]
-    begins = list(takewhile(_is_question, message))
-    return (ends or begins or list(filter(_is_question, message)))[-_QUOTES:]
-
-
-def _query(question: str) -> frozenset[str]:
-    """What is asked for: the terms of a question without the words that only ask."""
-    found = frozenset(terms(" ".join(_key_words(question))))
-    return found or (frozenset({_NAME}) if _SELF.search(question) else found)
-
-
-def _key_words(question: str) -> list[str]:
-    named = {*_NAMED.findall(question), *_MENTIONED.findall(question)}
-    split = re.findall(r"[^\s,;:!?\"“”‘`()\[\]{}<>。，、！？；：؟]+", _CJK_GLUE.sub(" ", question))
-    bare = [(word, re.split("['’]", word.strip(".'’-*_"))[0]) for word in split]
-    return [word.strip(".'’-*_") for word, core in bare if word in named or core.casefold() not in STOP_WORDS | {""}]
-
-
 # -- what may be quoted ------------------------------------------------------------------------------------------
 
 _SUMMARY_HEAD = re.compile(r"\W*(?:summary\b\W*)?(?:id\W+)?(sum_\w+)", re.IGNORECASE)
@@ -319,7 +224,7 @@ _SUMMARY_END = re.compile(r"\W*(?:/summary|end of summary)\b", re.IGNORECASE)
 _ID = re.compile(r"\b(?:msg|sum|part|file)_\w{6,}")
 
 
-def _sources(window: Iterable[_Message]) -> Iterator[_Source]:
+def _sources(window: Iterable[_Message]) -> Iterator[Source]:
     """The window, oldest first, without questions and without this provider's own earlier answers."""
     for message in window:
         if message.role == "assistant" and _is_own(message.text):
@@ -328,10 +233,10 @@ def _sources(window: Iterable[_Message]) -> Iterator[_Source]:
             yield from _system_sources(message)
         else:
             role = "summary" if message.id.startswith("sum_") else message.role
-            yield _Source(role, message.id, _statements(message.sentences))
+            yield Source(role, message.id, _statements(message.sentences))
 
 
-def _system_sources(message: _Message) -> Iterator[_Source]:
+def _system_sources(message: _Message) -> Iterator[Source]:
     """The system prompt, then each summary block, under the id that the block itself carries."""
     blocks: list[tuple[str, str, list[str]]] = [
         ("summary" if message.id.startswith("sum_") else "system", message.id, [])
@@ -344,111 +249,12 @@ def _system_sources(message: _Message) -> Iterator[_Source]:
         elif not _ID.search(line):  # lines with other ids say where things are, not what they are
             blocks[-1][2].append(line)
     for role, name, lines in blocks:
-        yield _Source(role, name, _statements(sentences("\n".join(lines))))
+        yield Source(role, name, _statements(sentences("\n".join(lines))))
 
 
 def _statements(said: Iterable[str]) -> list[str]:
-    return [sentence for sentence in said if not _is_question(sentence)]
+    return [sentence for sentence in said if not is_question(sentence)]
 
 
 def _is_own(text: str) -> bool:
     return text.startswith((_ANSWER, _NOTHING, _NOTED, _EMPTY))
-
-
-# -- ranking -----------------------------------------------------------------------------------------------------
-
-
-def _ranked(query: frozenset[str], sources: Sequence[_Source]) -> list[_Hit]:
-    """The sentences that answer, best first."""
-    if not query:
-        return []
-    hits, idf = _scored(query, sources)
-    whole = sum(idf.values())
-    topics: dict[int, set[str]] = {}
-    for hit in hits:
-        topics.setdefault(hit.order, set()).update(hit.matched)
-    for hit in hits:
-        share = sum(idf[term] for term in hit.matched) / whole
-        enough = share >= 0.5 or (len(hit.matched) > 1 and share >= 0.3) or len(hit.matched) > 2
-        recency = (hit.order + 1) / len(sources)
-        topic = sum(idf[term] for term in topics[hit.order]) / whole
-        hit.score *= (0.4 + 0.6 * share) * _ROLE_WEIGHTS.get(hit.source.role, 0.8) * (1 + 0.05 * recency) * enough
-        hit.score *= (0.5 + 0.5 * topic) * (0.6 if hit.text.startswith("# ") else 1)
-    hits = [hit for hit in hits if hit.score > 0]
-    best = max((hit.score for hit in hits), default=0.0)
-    hits = [hit for hit in hits if hit.score >= 0.5 * best]
-    hits.sort(key=lambda hit: (hit.source.role == "system", -hit.score, -hit.order, hit.at))
-    return _newest_word_first(hits)
-
-
-def _scored(query: frozenset[str], sources: Sequence[_Source]) -> tuple[list[_Hit], dict[str, float]]:
-    """Every sentence that shares a term with the query and says something beyond it, with its BM25 score."""
-    hits: list[tuple[_Hit, Counter[str], int]] = []
-    frequency: Counter[str] = Counter()
-    number = length = 0
-    matches = _Matches(query)
-    for order, source in enumerate(sources):
-        for at, sentence in enumerate(source.sentences):
-            said = words(sentence)
-            found = [term for word in said for term in matches[word]]
-            if _NAME in query and _INTRODUCED.search(sentence):  # "I'm Alice" tells a name without the word
-                found.append(_NAME)
-            number += 1
-            length += len(sentence)
-            if not found:
-                continue
-            counts = Counter(found)
-            frequency.update(counts.keys())
-            if any(map(matches.is_new, said)):
-                hits.append((_Hit(source, order, at, frozenset(counts)), counts, len(sentence)))
-    idf = {term: math.log1p((number + _UNSEEN - frequency[term] + 0.5) / (frequency[term] + 0.5)) for term in query}
-    average = length / max(number, 1)
-    for hit, counts, size in hits:
-        damping = _K1 * (1 - _B + _B * size / average)
-        hit.score = sum(idf[term] * tf * (_K1 + 1) / (tf + damping) for term, tf in counts.items())
-    _add_surroundings([hit for hit, *_ in hits])
-    return [hit for hit, *_ in hits], idf
-
-
-class _Matches(dict[str, tuple[str, ...]]):
-    """The terms of the query that a word brings, looked up once per word of the window."""
-
-    def __init__(self, query: frozenset[str]) -> None:
-        self._query = query
-
-    def is_new(self, word: str) -> bool:
-        """Whether a word says something that the query does not."""
-        if unspaced(word):
-            return not set(_CJK_GLUE.sub("", word)).issubset("".join(self._query))
-        return not self[word] and word.casefold() not in STOP_WORDS
-
-    def __missing__(self, word: str) -> tuple[str, ...]:
-        found = self[word] = tuple(term for term in terms_of(word) if term in self._query)
-        return found
-
-
-def _add_surroundings(hits: Sequence[_Hit]) -> None:
-    """A sentence beside one that matches too is more likely about the same."""
-    scores = {(hit.order, hit.at): hit.score for hit in hits}
-    for hit in hits:
-        hit.score += 0.2 * (scores.get((hit.order, hit.at - 1), 0.0) + scores.get((hit.order, hit.at + 1), 0.0))
-
-
-def _newest_word_first(hits: list[_Hit]) -> list[_Hit]:
-    """Where messages answer about equally well with the same words, the latest one holds."""
-    if not hits:
-        return hits
-    top = hits[0]
-    rivals = [hit for hit in hits if hit.matched == top.matched and hit.score >= 0.7 * top.score]
-    newest = max(rivals, key=lambda hit: (hit.source.role != "system", hit.order, hit.score))
-    return [newest, *(hit for hit in hits if hit is not newest)]
-
-
-def _merged(rankings: Sequence[list[_Hit]]) -> Iterator[_Hit]:
-    """One list from the rankings of several questions: the best of each, then the second of each, …. No repeats."""
-    seen: set[str] = set()
-    for place in range(max(map(len, rankings), default=0)):
-        for ranking in rankings:
-            if place < len(ranking) and (key := " ".join(terms(ranking[place].text))) not in seen:
-                seen.add(key)
-                yield ranking[place]
