@@ -115,9 +115,15 @@ class Room:
         except StoreError as error:
             _log.warning("whether %s is to be compacted could not be seen: %s", self._ledger.row.id, error)
             return False
-        self._tasks.start(self._compact("soft"))
+        self._tasks.start(self._compact_unheard())
         await asyncio.sleep(0)  # it holds its lock from now on
         return True
+
+    async def _compact_unheard(self) -> None:
+        try:
+            await self._compact("soft")
+        except StoreError as error:
+            _log.warning("%s could not be compacted; a later turn tries again: %s", self._ledger.row.id, error)
 
     async def _compact(self, reason: Reason) -> CompactionResult:
         async with self._lock:

@@ -45,6 +45,7 @@ from mnesis import (
     RetryConfig,
     SessionClosed,
     SessionConfig,
+    StoreConfig,
     TextPart,
     Timeout,
     ToolPart,
@@ -1118,6 +1119,26 @@ async def test_close_waits_for_a_compaction_in_the_background(store_path):
     await closing
     async with await MnesisSession.load(session.id, db_path=store_path, llm=Model()) as resumed:
         assert len(await resumed.summaries()) == 1
+
+
+async def test_a_compaction_in_the_background_that_cannot_be_stored_is_logged_and_tried_again(store_path, caplog):
+    llm = Model()
+    llm.gate.clear()
+    impatient = config().model_copy(update={"store": StoreConfig(connection_timeout=0.1)})
+    async with MnesisSession.open(model="offline/quote", llm=llm, config=impatient, db_path=store_path) as session:
+        await until_triggered(session)
+        await llm.asked.wait()
+        with contextlib.closing(sqlite3.connect(store_path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            llm.gate.set()
+            await settled(session)
+            other.execute("ROLLBACK")
+        assert f"{session.id} could not be compacted" in caplog.text
+        assert "locked by another process" in caplog.text
+        assert await session.summaries() == []
+        assert (await session.send("Go on.")).compaction_triggered
+        await settled(session)
+        assert len(await session.summaries()) == 1
 
 
 async def test_close_waits_for_a_compaction_that_was_asked_for_by_hand(store_path):
