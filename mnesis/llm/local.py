@@ -163,13 +163,17 @@ class _Engine:
         params.verbosity = -1
         # It cannot be told not to listen on a port of 127.0.0.1; without this key it answers there to nothing.
         params.api_keys, params.ui, params.n_threads_http = [secrets.token_urlsafe(32)], False, 1
+        params.endpoint_metrics = True
         try:
-            return xllamacpp.Server(params)
+            server = xllamacpp.Server(params)
         except RuntimeError as error:
             raise BadRequest(
                 f"llama.cpp cannot load {self._header.path}: the file is damaged or of a kind that it does not know, "
                 f"or memory is short for {self._context:,} tokens of context (LocalProvider(context=…) sets them)"
             ) from error
+        # Its thread begins to work after this returns. To free it before that waits for ever, and holds the GIL.
+        server.handle_metrics()
+        return server
 
     def free(self) -> None:
         """Let go of the model, and of llama.cpp's threads with it."""
