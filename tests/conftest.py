@@ -13,10 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from mnesis.local import folder
 
-TESTS = Path(__file__).parent
-
-if (TESTS / "fixtures_openai.py").exists():
-    pytest_plugins = ["fixtures_openai"]
+pytest_plugins = ["fixtures_openai", "fixtures_kernel"]
 
 settings.register_profile("fast", max_examples=12, deadline=None)
 settings.register_profile("thorough", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

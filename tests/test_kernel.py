@@ -1,15 +1,9 @@
 """What only a real kernel can show: interrupts, its end, two of them on one store, the cell that caused a turn."""
 
-import contextlib
-import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.manager import KernelManager
+from fixtures_kernel import kernel
 
 from mnesis_jupyter import frames
 
@@ -22,101 +16,20 @@ session = mnesis_jupyter.open_session(model="test/slow", llm=ScriptedProvider([s
 """
 
 
-@dataclass
-class Ran:
-    """What a cell did."""
-
-    reply: dict[str, Any]
-    displays: list[dict[str, Any]] = field(default_factory=list)
-    error: str = ""
-
-    @property
-    def text(self) -> str:
-        """The last version of what was displayed."""
-        return self.displays[-1]["text/plain"] if self.displays else ""
-
-
-class Kernel:
-    """A kernel, spoken to as a front end does."""
-
-    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
-        self.manager = manager
-        self.client = client
-
-    def send(self, source: str, **metadata: Any) -> str:
-        """Have a cell run, without waiting for it."""
-        content = {"code": source, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": False}
-        message = self.client.session.msg("execute_request", content, metadata=metadata)
-        self.client.shell_channel.send(message)
-        id: str = message["header"]["msg_id"]
-        return id
-
-    def finish(self, id: str, interrupt_after: int = 0) -> Ran:
-        """Wait for the end of a cell; press Stop after so many displays."""
-        ran = Ran({})
-        while True:
-            message = self.client.get_iopub_msg(timeout=60)
-            if message["parent_header"].get("msg_id") != id:
-                continue
-            kind, content = message["msg_type"], message["content"]
-            if kind in ("display_data", "update_display_data"):
-                ran.displays.append(content["data"])
-                if len(ran.displays) == interrupt_after:
-                    self.manager.interrupt_kernel()
-            elif kind == "error":
-                ran.error = "\n".join(content["traceback"])
-            elif kind == "status" and content["execution_state"] == "idle":
-                break
-        while (message := self.client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != id:
-            pass
-        ran.reply = message["content"]
-        return ran
-
-    def shut_down(self) -> int:
-        """Ask the kernel to end, as a front end does, and wait for its process. Returns the exit code."""
-        provisioner: Any = self.manager.provisioner
-        self.client.shutdown()
-        code: int = provisioner.process.wait(timeout=20)
-        return code
-
-    def __call__(self, source: str, **metadata: Any) -> Ran:
-        """Run a cell that must not fail."""
-        ran = self.finish(self.send(source, **metadata))
-        assert ran.reply["status"] == "ok", ran.error
-        return ran
-
-
-@contextlib.contextmanager
-def kernel() -> Iterator[Kernel]:
-    manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(env=os.environ | {"JUPYTER_PLATFORM_DIRS": "1"})
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=60)
-        running = Kernel(manager, client)
-        running("%load_ext mnesis_jupyter")
-        yield running
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-
-
 @pytest.fixture(autouse=True)
 def store(store_path, monkeypatch):
     monkeypatch.setenv("MNESIS_DB", str(store_path))
     return store_path
 
 
-def test_stop_ends_the_reply_keeps_its_partial_text_and_the_next_cell_works(store):
-    with kernel() as run:
-        run(SLOW_SESSION)
-        ran = run.finish(run.send("%%mnesis\nGo on for long."), interrupt_after=4)
-        assert ran.reply["ename"] == "KeyboardInterrupt"
-        assert "was stopped" in ran.error
-        assert "Traceback" not in ran.error
-        assert "stopped: kept as partial" in ran.text
-        assert "Whole." in run("%%mnesis\nAnd now?").text
+def test_stop_ends_the_reply_keeps_its_partial_text_and_the_next_cell_works(run, store):
+    run(SLOW_SESSION)
+    ran = run.finish(run.send("%%mnesis\nGo on for long."), interrupt_after=4)
+    assert ran.reply["ename"] == "KeyboardInterrupt"
+    assert "was stopped" in ran.error
+    assert "Traceback" not in ran.error
+    assert "stopped: kept as partial" in ran.text
+    assert "Whole." in run("%%mnesis\nAnd now?").text
     turns = frames.turns("slow", db=store)
     assert turns["state"].tolist() == ["aborted", "committed"]
     partial = frames.messages("slow", db=store).query("partial")["text"].item()
@@ -124,12 +37,11 @@ def test_stop_ends_the_reply_keeps_its_partial_text_and_the_next_cell_works(stor
     assert partial.strip() in ran.text
 
 
-def test_a_long_reply_is_displayed_fifteen_times_a_second_at_most(store):
-    with kernel() as run:
-        run(SLOW_SESSION.replace("delay=0.02", "delay=0.002"))
-        began = time.monotonic()
-        ran = run("%%mnesis\nGo on for long.")
-        assert len(ran.displays) <= 15 * (time.monotonic() - began) + 4
+def test_a_long_reply_is_displayed_fifteen_times_a_second_at_most(run, store):
+    run(SLOW_SESSION.replace("delay=0.02", "delay=0.002"))
+    began = time.monotonic()
+    ran = run("%%mnesis\nGo on for long.")
+    assert len(ran.displays) <= 15 * (time.monotonic() - began) + 4
 
 
 def test_a_kernel_that_is_shut_down_ends_by_itself_and_closes_its_sessions(store):
@@ -151,77 +63,70 @@ def test_a_kernel_that_is_shut_down_in_the_middle_of_a_turn_ends_too(store):
     assert frames.messages("slow", db=store)["text"].iloc[0] == "Go on."
 
 
-def test_two_kernels_take_turns_in_one_session(store):
-    with kernel() as first, kernel() as second:
-        first("%%mnesis -s shared\nMy name is Ada.")
+def test_two_kernels_take_turns_in_one_session(run, store):
+    with kernel() as second:
+        run("%%mnesis -s shared\nMy name is Ada.")
         second("%%mnesis -s shared\nMy project is called Heron.")
-        assert "Heron" in first("%%mnesis\nWhat is my project called?").text
+        assert "Heron" in run("%%mnesis\nWhat is my project called?").text
         assert "Ada" in second("%%mnesis\nWhat is my name?").text
     assert frames.turns("shared", db=store)["state"].tolist() == ["committed"] * 4
 
 
-def test_a_turn_remembers_the_cell_that_caused_it(store):
-    with kernel() as run:
-        run("%%mnesis -s one\nMy name is Ada.", cellId="a1b2c3")
-        run("%%mnesis\nMy name is Ada.")
+def test_a_turn_remembers_the_cell_that_caused_it(run, store):
+    run("%%mnesis -s one\nMy name is Ada.", cellId="a1b2c3")
+    run("%%mnesis\nMy name is Ada.")
     origins = frames.turns("one", db=store)["origin"]
     assert "a1b2c3" in origins.iloc[0]
     assert origins.isna().tolist() == [False, True]
 
 
-def test_reloading_the_extension_in_a_kernel_begins_anew(store):
-    with kernel() as run:
-        run("%%mnesis -s one\nMy name is Ada.")
-        run("%reload_ext mnesis_jupyter")
-        assert "Ada" in run("%%mnesis -s one\nWhat is my name?").text
+def test_reloading_the_extension_in_a_kernel_begins_anew(run, store):
+    run("%%mnesis -s one\nMy name is Ada.")
+    run("%reload_ext mnesis_jupyter")
+    assert "Ada" in run("%%mnesis -s one\nWhat is my name?").text
 
 
-def test_a_kernel_completes_in_the_cells_of_mnesis(store):
-    with kernel() as run:
-        run("%%mnesis -s 'the first'\nMy name is Ada.\n")
-        run("topic = 1")
-        for cell, expected in (
-            ("%mnesis summ", "summaries"),
-            ("%%mnesis -s the", '"the first"'),
-            ("%%mnesis\nTell me of {{ top", "topic"),
-        ):
-            reply = run.client.complete(cell, len(cell), reply=True, timeout=30)["content"]
-            assert reply["matches"] == [expected]
-            assert cell[reply["cursor_start"] : reply["cursor_end"]] == cell.split()[-1]
+def test_a_kernel_completes_in_the_cells_of_mnesis(run, store):
+    run("%%mnesis -s 'the first'\nMy name is Ada.\n")
+    run("topic = 1")
+    for cell, expected in (
+        ("%mnesis summ", "summaries"),
+        ("%%mnesis -s the", '"the first"'),
+        ("%%mnesis\nTell me of {{ top", "topic"),
+    ):
+        reply = run.client.complete(cell, len(cell), reply=True, timeout=30)["content"]
+        assert reply["matches"] == [expected]
+        assert cell[reply["cursor_start"] : reply["cursor_end"]] == cell.split()[-1]
 
 
-def test_a_chat_in_plain_cells_waits_or_is_awaited_beside_the_kernels_own_loop_and_can_be_stopped(store):
-    with kernel() as run:
-        run("import asyncio, mnesis_jupyter\nchat = mnesis_jupyter.chat('one')\nchat.send('My name is Ada.')")
-        run(
-            "beside = asyncio.ensure_future(asyncio.sleep(0, 'went on'))\n"
-            "in_a_thread = asyncio.to_thread(chat.send, 'And mine?')\n"
-            "reply, _ = await asyncio.gather(chat.asend('What is my name?'), in_a_thread)\n"
-            "assert 'Ada' in reply.text and await beside == 'went on'"
-        )
-        run(SLOW_SESSION + "chat = mnesis_jupyter.chat(session)")
-        ran = run.finish(run.send("for event in chat.stream('Go on for long.'): display(event)"), interrupt_after=3)
-        assert ran.reply["ename"] == "KeyboardInterrupt"
-        run("assert chat.send('And now?').text == 'Whole.'")
+def test_a_chat_in_plain_cells_waits_or_is_awaited_beside_the_kernels_own_loop_and_can_be_stopped(run, store):
+    run("import asyncio, mnesis_jupyter\nchat = mnesis_jupyter.chat('one')\nchat.send('My name is Ada.')")
+    run(
+        "beside = asyncio.ensure_future(asyncio.sleep(0, 'went on'))\n"
+        "in_a_thread = asyncio.to_thread(chat.send, 'And mine?')\n"
+        "reply, _ = await asyncio.gather(chat.asend('What is my name?'), in_a_thread)\n"
+        "assert 'Ada' in reply.text and await beside == 'went on'"
+    )
+    run(SLOW_SESSION + "chat = mnesis_jupyter.chat(session)")
+    ran = run.finish(run.send("for event in chat.stream('Go on for long.'): display(event)"), interrupt_after=3)
+    assert ran.reply["ename"] == "KeyboardInterrupt"
+    run("assert chat.send('And now?').text == 'Whole.'")
     assert frames.turns("slow", db=store)["state"].tolist() == ["aborted", "committed"]
 
 
-def test_a_turn_in_the_background_goes_on_between_cells_and_is_waited_for_or_stopped(store):
-    with kernel() as run:
-        run(SLOW_SESSION.replace("delay=0.02", "delay=0.002"))
-        ran = run("%%mnesis --bg -o reply\nGo on for long.")
-        assert any("application/vnd.jupyter.widget-view+json" in shown for shown in ran.displays)
-        time.sleep(0.5)
-        run("assert 'word word' in reply.text")
-        ran = run("assert reply.result().text.count('word') == 500")
-        assert "word word" in ran.text
-        run(SLOW_SESSION)
-        run("%%mnesis --bg -o reply\nGo on for long.")
-        ran = run.finish(
-            run.send("from IPython.display import display\nfor _ in range(2): display(1)\nreply.result()"), 2
-        )
-        assert ran.reply["ename"] == "KeyboardInterrupt"
-        run("assert not reply.done\nreply.stop()\nassert reply.done")
+def test_a_turn_in_the_background_goes_on_between_cells_and_is_waited_for_or_stopped(run, store):
+    run(SLOW_SESSION.replace("delay=0.02", "delay=0.002"))
+    ran = run("%%mnesis --bg -o reply\nGo on for long.")
+    assert any("application/vnd.jupyter.widget-view+json" in shown for shown in ran.displays)
+    time.sleep(0.5)
+    run("assert 'word word' in reply.text")
+    ran = run("assert reply.result().text.count('word') == 500")
+    assert "word word" in ran.text
+    run(SLOW_SESSION)
+    run("%%mnesis --bg -o reply\nGo on for long.")
+    ran = run.finish(run.send("from IPython.display import display\nfor _ in range(2): display(1)\nreply.result()"), 2)
+    assert ran.reply["ename"] == "KeyboardInterrupt"
+    run("assert not reply.done\nreply.stop()\nassert reply.done")
     assert frames.turns(db=store)["state"].tolist() == ["committed", "aborted"]
 
 
@@ -235,14 +140,14 @@ def test_a_kernel_that_is_shut_down_stores_what_there_is_of_a_turn_in_the_backgr
     assert "word" in frames.messages("slow", db=store).query("partial")["text"].item()
 
 
-def test_a_session_that_another_kernel_is_talking_to_is_waited_for_and_that_is_said(store):
-    with kernel() as first, kernel() as second:
-        first(SLOW_SESSION.replace("delay=0.02", "delay=0.01"))
+def test_a_session_that_another_kernel_is_talking_to_is_waited_for_and_that_is_said(run, store):
+    with kernel() as second:
+        run(SLOW_SESSION.replace("delay=0.02", "delay=0.01"))
         second(
             "import mnesis_jupyter\nfrom mnesis.llm.scripted import ScriptedProvider\n"
             "mnesis_jupyter.use('slow', llm=ScriptedProvider(['Mine.']))"
         )
-        first("%%mnesis --bg -o reply\nGo on for long.")
+        run("%%mnesis --bg -o reply\nGo on for long.")
         ran = second("%%mnesis\nAnd now?")
         assert any("the session is busy" in shown["text/plain"] for shown in ran.displays)
         assert "Mine." in ran.text
@@ -250,15 +155,15 @@ def test_a_session_that_another_kernel_is_talking_to_is_waited_for_and_that_is_s
 
 
 @pytest.mark.slow
-def test_a_session_that_another_kernel_keeps_for_too_long_is_an_error_in_one_line_and_nothing_is_stored(store):
-    with kernel() as first, kernel() as second:
-        first(SLOW_SESSION.replace("delay=0.02", "delay=0.2"))
-        first("%%mnesis --bg -o reply\nGo on for long.")
+def test_a_session_that_another_kernel_keeps_for_too_long_is_an_error_in_one_line_and_nothing_is_stored(run, store):
+    with kernel() as second:
+        run(SLOW_SESSION.replace("delay=0.02", "delay=0.2"))
+        run("%%mnesis --bg -o reply\nGo on for long.")
         second("%mnesis use slow")
         ran = second.finish(second.send("%%mnesis\nAnd now?"))
         assert ran.reply["ename"] == "SessionBusy"
         assert "is in a turn of another process, still after 30 s" in ran.error
         assert "run the cell again when the other notebook or program is done" in ran.error
         assert len(ran.error.splitlines()) == 2
-        first("reply.stop()")
+        run("reply.stop()")
     assert frames.turns("slow", db=store)["state"].tolist() == ["aborted"]

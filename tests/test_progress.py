@@ -12,7 +12,6 @@ import sys
 import termios
 
 from small_windows import small
-from test_kernel import kernel
 
 from mnesis import MnesisSession
 from mnesis.progress import Progress, track, watch
@@ -109,12 +108,11 @@ def call(*args):
 """
 
 
-def test_long_work_in_a_cell_shows_one_bar_and_takes_it_away():
-    with kernel() as run:
-        run(WORK)
-        bars = run("call(1.5, '<b>working</b>')").displays
-        assert run("call(0.2)").displays == []
-        awaited = run("with mnesis_jupyter.progress.shown():\n    await work(1.5)").displays
+def test_long_work_in_a_cell_shows_one_bar_and_takes_it_away(run):
+    run(WORK)
+    bars = run("call(1.5, '<b>working</b>')").displays
+    assert run("call(0.2)").displays == []
+    awaited = run("with mnesis_jupyter.progress.shown():\n    await work(1.5)").displays
     for displays in (bars, awaited):
         texts = [each["text/plain"] for each in displays]
         assert 2 <= len(texts) <= 8
@@ -124,23 +122,22 @@ def test_long_work_in_a_cell_shows_one_bar_and_takes_it_away():
         assert not any("<b>" in each["text/html"] for each in displays)
 
 
-def test_a_compaction_in_a_cell_shows_how_far_it_is():
-    with kernel() as run:
-        run(
-            """
-            import mnesis_jupyter
-            from mnesis.llm.base import ModelLimits
-            from mnesis.llm.scripted import Reply, ScriptedProvider
+def test_a_compaction_in_a_cell_shows_how_far_it_is(run):
+    run(
+        """
+        import mnesis_jupyter
+        from mnesis.llm.base import ModelLimits
+        from mnesis.llm.scripted import Reply, ScriptedProvider
 
-            slow = Reply("It was said that the window was full. " * 4, delay=0.02)
-            llm = ScriptedProvider(["Noted."] * 8 + [slow] * 30, limits=ModelLimits(context=8_000, output=500))
-            chat = mnesis_jupyter.chat(mnesis_jupyter.open_session(model="test/slow", llm=llm))
-            for turn in range(8):
-                chat.send(f"Number {turn}. " + "Some words to fill the window. " * 20)
-            """
-        )
-        ran = run("result = chat.compact()")
-        saved = run("print(result.tokens_before - result.tokens_after)")
+        slow = Reply("It was said that the window was full. " * 4, delay=0.02)
+        llm = ScriptedProvider(["Noted."] * 8 + [slow] * 30, limits=ModelLimits(context=8_000, output=500))
+        chat = mnesis_jupyter.chat(mnesis_jupyter.open_session(model="test/slow", llm=llm))
+        for turn in range(8):
+            chat.send(f"Number {turn}. " + "Some words to fill the window. " * 20)
+        """
+    )
+    ran = run("result = chat.compact()")
+    saved = run("print(result.tokens_before - result.tokens_after)")
     assert saved.error == ""
     assert any(each["text/plain"].startswith("compacting: ") for each in ran.displays)
     assert ran.text == ""

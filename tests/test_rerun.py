@@ -1,7 +1,7 @@
 """Cells that are run again, in a real kernel: their turns are replaced in a new branch, and nothing is lost."""
 
 import pytest
-from test_kernel import Kernel, kernel
+from fixtures_kernel import Kernel, kernel
 
 from mnesis_jupyter import frames
 
@@ -18,12 +18,6 @@ session = mnesis_jupyter.open_session(model="test/x", llm=ScriptedProvider(repli
 def store(store_path, monkeypatch):
     monkeypatch.setenv("MNESIS_DB", str(store_path))
     return store_path
-
-
-@pytest.fixture
-def run(store):
-    with kernel() as run:
-        yield run
 
 
 def cell(run: Kernel, id: str | None, text: str, options: str = "") -> str:
