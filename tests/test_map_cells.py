@@ -1,10 +1,13 @@
 """`%%mnesis map` and `df.mnesis.llm_map`, in a real IPython shell."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import threading
+import time
 
 import pandas as pd
 import pytest
@@ -42,8 +45,23 @@ def scripted(*replies):
     return ScriptedProvider(replies, cycle=True)
 
 
-def interrupt_after(seconds):
-    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+def interrupt_once_answered(items, store):
+    """Press Stop as soon as so many items are done."""
+
+    def done():
+        with contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as cx:
+            return cx.execute("SELECT count(*) FROM map_item WHERE state = 'done'").fetchone()[0]
+
+    def wait():
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with contextlib.suppress(sqlite3.OperationalError):  # there is no store yet
+                if done() >= items:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    return
+            time.sleep(0.01)
+
+    threading.Thread(target=wait).start()
 
 
 # -- DataFrames ---------------------------------------------------------------------------------------------------
@@ -92,10 +110,10 @@ def test_columns_and_dtypes_are_the_same_where_everything_fails(notebook):
     assert empty.drop(columns="error_kind").dtypes.equals(good.drop(columns="error_kind").dtypes)
 
 
-def test_an_interrupted_map_says_how_to_go_on_and_goes_on(notebook):
+def test_an_interrupted_map_says_how_to_go_on_and_goes_on(notebook, store_path):
     notebook.names["llm"] = scripted(Reply("ok", delay=0.1))
     notebook.names["many"] = pd.Series(range(40))
-    interrupt_after(1.0)
+    interrupt_once_answered(20, store_path)
     ran = notebook.run("many.mnesis.llm_map('{{ item }}', llm=llm, concurrency=2)")
     assert any("To stop it interrupt the kernel" in output.data["text/plain"] for output in ran.outputs)
     assert "interrupt the kernel" not in ran.text
@@ -189,9 +207,9 @@ def test_lists_and_files_of_json_lines_are_mapped_and_a_limit_tries_the_first(no
     assert notebook("%%mnesis map df --limit 1\n{{ item.text }}").result.index.tolist() == ["a"]
 
 
-def test_an_interrupted_cell_keeps_what_there_is_and_is_resumed_by_the_name_of_it(notebook):
-    notebook.names["many"] = list(range(20_000))
-    interrupt_after(1.5)
+def test_an_interrupted_cell_keeps_what_there_is_and_is_resumed_by_the_name_of_it(notebook, store_path):
+    notebook.names["many"] = list(range(4_000))
+    interrupt_once_answered(20, store_path)
     ran = notebook.run("%%mnesis map many -o out --schema Person --concurrency 4\n{{ item }}")
     assert isinstance(ran.error, KeyboardInterrupt)
     before = notebook.names["out"]

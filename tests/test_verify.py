@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import random
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
+from gated import GatedProvider
 from hypothesis import given
 from hypothesis import strategies as st
 from small_windows import answered, chatter, settled, small
@@ -43,11 +45,24 @@ def test_nothing_is_found_after_any_step(seed):
     asyncio.run(run())
 
 
-async def damaged(path: Path, *statements: str) -> tuple[str, ...]:
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A store with a session of forty turns, in which nothing is found. Its id as well."""
+    path = tmp_path_factory.mktemp("sound") / "sessions.db"
+
+    async def run():
+        async with small(path) as session:
+            await chatter(session, 40)
+            assert (await session.verify(deep=True)).ok
+        return session.id
+
+    return path, asyncio.run(run())
+
+
+async def damaged(sound: tuple[Path, str], path: Path, *statements: str) -> tuple[str, ...]:
     """What is found in a session after somebody else has written into its file."""
-    async with small(path) as session:
-        await chatter(session, 40)
-        assert (await session.verify(deep=True)).ok
+    whole, id = sound
+    shutil.copy(whole, path)
     with sqlite3.connect(path) as connection:
         dropped = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for name, _ in dropped:
@@ -56,7 +71,7 @@ async def damaged(path: Path, *statements: str) -> tuple[str, ...]:
             assert connection.execute(statement).rowcount, statement
         for _, sql in dropped:
             connection.execute(sql)
-    async with await MnesisSession.load(session.id, db_path=path) as session:
+    async with await MnesisSession.load(id, db_path=path) as session:
         return (await session.verify(deep=True)).problems
 
 
@@ -93,8 +108,8 @@ ONE_SUMMARY = "(SELECT id FROM summary WHERE rowid = 1)"
         ("UPDATE part SET text = CAST(x'ff' AS TEXT) WHERE rowid = 1", "row .* is damaged"),
     ],
 )
-async def test_damage_is_found_and_the_row_is_named(statement, found, store_path):
-    problems = await damaged(store_path, statement)
+async def test_damage_is_found_and_the_row_is_named(statement, found, sound, store_path):
+    problems = await damaged(sound, store_path, statement)
     assert any(re.search(found, problem) for problem in problems), problems
 
 
@@ -107,13 +122,14 @@ async def test_a_guard_that_was_taken_away_is_found(store_path):
 
 
 async def test_an_open_turn_is_a_problem_only_where_nobody_works_on_it(store_path):
-    reply = ScriptedProvider([Reply("slow " * 20, delay=0.05)])
-    async with small(store_path, llm=reply) as session:
+    provider = GatedProvider(["at last"])
+    async with small(store_path, llm=provider) as session:
         sending = asyncio.create_task(session.send("hello"))
-        await asyncio.sleep(0.1)
+        await provider.asked.wait()
         assert (await session.verify()).ok
         async with await MnesisSession.load(session.id, db_path=store_path) as other:
             assert (await other.verify()).ok
+        provider.let_all()
         await sending
         assert (await session.verify()).ok
         with sqlite3.connect(store_path) as connection:

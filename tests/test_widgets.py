@@ -5,6 +5,7 @@ import json
 import queue
 import random
 import re
+import shutil
 import time
 
 import ipywidgets
@@ -12,7 +13,7 @@ import pytest
 import traitlets
 from front_end import connected
 from notebook_shell import opened
-from small_windows import SMALL, answered
+from small_windows import SMALL, answered, settled
 
 import mnesis_jupyter
 from mnesis import InputError, MnesisSession, NotFound, Unavailable
@@ -37,34 +38,43 @@ def notebook(store_path, monkeypatch):
         yield notebook
 
 
+async def held(session: MnesisSession, turns: int, start: int = 0) -> None:
+    """Turns of many sizes, some with tools."""
+    rng = random.Random(start)
+    for turn in range(start, start + turns):
+        reply = f"reply {turn} " + "word " * rng.choice([5, 30, 80])
+        output = "row\n" * rng.choice([1, 20, 90]) if turn % 4 == 0 else ""
+        parts = answered(reply, output, f"c{turn}", path="/tmp/x") if output else reply
+        await session.record(f"question {turn} " + "some word " * rng.choice([3, 10, 40]), parts)
+        await settled(session)
+
+
 def talk(session: MnesisSession, turns: int, start: int = 0) -> None:
-    """Turns of many sizes, some with tools, on the loop of the notebook."""
-
-    async def work() -> None:
-        rng = random.Random(start)
-        for turn in range(start, start + turns):
-            reply = f"reply {turn} " + "word " * rng.choice([5, 30, 80])
-            parts = (
-                answered(reply, "row\n" * rng.choice([1, 20, 90]), f"c{turn}", path="/tmp/x")
-                if turn % 4 == 0
-                else reply
-            )
-            await session.record(f"question {turn} " + "some word " * rng.choice([3, 10, 40]), parts)
-            while session.compaction_in_progress:
-                await asyncio.sleep(0.001)
-
-    state().bridge.call(work)
+    """The same, on the loop of the notebook."""
+    state().bridge.call(held, session, turns, start)
 
 
 def window_of(session: MnesisSession, turn: int | None = None):
     return state().bridge.call(session.context, turn)
 
 
+@pytest.fixture(scope="module")
+def held_once(tmp_path_factory):
+    """A store with a session of 120 turns."""
+    path = tmp_path_factory.mktemp("held") / "sessions.db"
+
+    async def work() -> None:
+        async with MnesisSession.open(model="offline/quote", title="heron", config=SMALL, db_path=path) as session:
+            await held(session, 120)
+
+    asyncio.run(work())
+    return path
+
+
 @pytest.fixture
-def session(notebook):
-    session = mnesis_jupyter.open_session(model="offline/quote", title="heron", config=SMALL)
-    talk(session, 120)
-    return session
+def session(notebook, held_once, store_path):
+    shutil.copy(held_once, store_path)
+    return mnesis_jupyter.use("heron")
 
 
 def quiet(front, seconds=0.4):
