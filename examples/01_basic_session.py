@@ -1,4 +1,4 @@
-"""A session: three turns, what they cost, and the same session again after the program has ended.
+"""A session: three turns, what the model would see next, and the same session again in another program.
 
 python examples/01_basic_session.py
 MNESIS_MODEL=anthropic/claude-opus-4-6 python examples/01_basic_session.py    (key in ANTHROPIC_API_KEY)
@@ -21,17 +21,18 @@ async def main(store: Path) -> None:
             result = await session.send(message)
             print(f"> {message}\n{result.text}\n")
 
-        # The whole log, and what the model would be sent next: less, once the window is full (next example).
-        print(f"{len(await session.messages())} messages stored")
+        # What the model would be sent next, item by item. Here that is all that was said; in the next example, less.
         window = await session.context()
-        print(f"the next window: {', '.join(item.kind for item in window.items)}")
-        print(f"it fits its budget: {window.size <= window.budget}")
+        for item in window.items:
+            print(f"{item.tokens:>5} tokens  {item.kind:<9}  {item.text.splitlines()[0]}")
+        print(f"{window.size:>5} of {window.budget:,} tokens; {len(await session.messages())} messages stored")
 
     # Everything is in one SQLite file, so another program can go on where this one stopped.
     async with await MnesisSession.load(session.id, db_path=store) as again:
         result = await again.send("What's my name?")
         print(f"\n> What's my name?   (after loading)\n{result.text}")
-        print(f"\n{len(again.history())} turns, cost: {again.cost}")  # in dollars; None where a price is not known
+        used = again.token_usage  # and again.cost in dollars; None where a price is not known
+        print(f"\n{len(again.history())} turns, {used.input} tokens in, {used.output} tokens out")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,10 @@ async def main(store: Path) -> None:
             summary = original.items[0].id if original.items[0].kind == "summary" else None
             hops += 1
         print(f"brought back in {hops} step(s): {original.items[0].text}")
+
+        # The model itself has only the summary to go by, and may be lucky.
+        question = "What is the password of the archive?"
+        print(f"\n> {question}\n{(await session.send(question)).text}\n")
         print(f"everything is consistent: {(await session.verify()).ok}")
 
 

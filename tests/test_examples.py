@@ -13,15 +13,17 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
     "01_basic_session.py": [
         "> I keep bees in Oslo.",
-        "6 messages stored",
+        "tokens  system     Answer briefly.",
+        " tokens; 6 messages stored",
         "> My name is Alice.",
-        "4 turns, cost: None",
+        "4 turns, ",
     ],
     "02_long_running_agent.py": [
         "became a summary of level 1",
         "the window holds a summary: True, and fits: True",
         "found in turn 0: The password of the archive is heron-blue-7.",
         "step(s): The password of the archive is heron-blue-7.",
+        "> What is the password of the archive?\nFrom my window:\n\n> The password of the archive is heron-blue-7.",
         "everything is consistent: True",
     ],
     "03_tool_use.py": [
