@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from notebook_shell import opened
+from pydantic import BaseModel
 from test_html import PAYLOADS
 from test_recall_views import summary
 from test_views import item, look, window
@@ -16,6 +17,11 @@ from mnesis import (
     CompactionConfig,
     CompactionResult,
     ContextBreakdown,
+    LLMMap,
+    MapProgress,
+    MapResult,
+    MapResults,
+    MapRunInfo,
     Message,
     MnesisConfig,
     MnesisSession,
@@ -30,6 +36,7 @@ from mnesis import (
     model_facts,
 )
 from mnesis.llm.base import ModelLimits
+from mnesis.llm.scripted import ScriptedProvider
 from mnesis.models.recall import (
     Change,
     Description,
@@ -46,6 +53,10 @@ from mnesis.models.summary import Loss, LossCertificate
 
 NOW = datetime(2025, 3, 1, 14, 2, tzinfo=UTC)
 USAGE = TokenUsage(input=1200, output=34)
+
+
+class Answer(BaseModel):
+    said: str
 
 
 def turn_result(text: str = "Hello **Alice**.", model: str = "openai/gpt-4o", reason: str = "stop") -> TurnResult:
@@ -72,6 +83,10 @@ def values(text: str) -> list[object]:
         level_used=1, compacted_message_count=4, summary_token_count=80, tokens_before=900, tokens_after=200,
         elapsed_ms=12.5, summary_message_id=text,
     )  # fmt: skip
+    failed = MapResult(index=0, input=text, success=False, error=text, error_kind=text, attempts=1, cost=0.1)
+    progress = MapProgress(
+        run_id=text, total=9, done=3, failed=2, running=1, tokens=USAGE, cost=0.01, seconds=2, rate=2.5
+    )
     return [
         turn_result(text, text, text),
         RecordResult(user_message_id=text, assistant_message_id=text, tokens=USAGE, turn=1),
@@ -94,6 +109,28 @@ def values(text: str) -> list[object]:
         VerifyReport(problems=(text,), checked=9),
         MnesisConfig(compaction=CompactionConfig(compaction_prompt=text, compaction_model=text)),
         CompactionConfig(compaction_model=text),
+        failed,
+        MapResult(index=3, input={text: text}, output={text: [text]}, success=True, attempts=2, session_id=text),
+        MapResult(index=3, input=text, output=Answer(said=text), success=True),
+        progress,
+        MapResults([failed, failed], progress),
+        MapResults([], progress),
+        LLMMap(model="offline/quote").run([text], "{{ item }}"),
+        MapRunInfo(
+            id=text,
+            kind="llm",
+            session_id=text,
+            model=text,
+            template=text,
+            state="stopped",
+            total=9,
+            pending=4,
+            running=0,
+            done=3,
+            failed=2,
+            tokens=USAGE,
+            cost=0.01,
+        ),
         ModelLimits(context=8000, output=500),
         model_facts("openai/gpt-4o"),
     ]
@@ -135,6 +172,8 @@ def test_ten_megabytes_are_shown_by_their_beginning(notebook):
         Description(id="msg_a", kind="message", sentence="It is a message.", text=long),
         Expansion(id="sum_a", text=long, items=(original,), tokens=3),
         CompactionConfig(compaction_prompt=long),
+        MapResult(index=0, input=long, output={"text": long}, success=True),
+        MapResult(index=0, input=[long], success=False, error=long, error_kind="BadRequest"),
     ):
         bundle = shown(notebook, value)
         assert len(bundle["text/html"]) < 600_000, type(value)
@@ -213,6 +252,26 @@ async def test_a_session_is_shown_without_the_extension_by_its_repr():
 )
 def test_the_text_is_one_line_of_what_is_not_at_its_default(value, text):
     assert repr(value) == text
+
+
+async def test_a_map_and_its_results_are_told_by_their_numbers_and_the_first_of_them(notebook, store_path):
+    said = ScriptedProvider([lambda request: request.messages[-1]["content"]], cycle=True)
+    llm_map = LLMMap(model="offline/quote", llm=said, db_path=store_path)
+    run = llm_map.run([f"word {number}" for number in range(30)], "Say {{ item }}")
+    assert shown(notebook, run)["text/plain"] == f"<MapRun {run.id}: 0 items finished>"
+    found = sorted([result async for result in run], key=lambda result: result.index)
+    results = MapResults(found, run.progress)
+    assert shown(notebook, run)["text/plain"] == f"<MapRun {run.id}: 30 of 30 items finished>"
+    bundle = shown(notebook, results)
+    assert bundle["text/plain"] == f"<MapResults of {run.id}: 30 done, 0 failed>"
+    seen = look(bundle["text/html"]).text
+    assert "30 / 30 items" in seen
+    assert "the first 20 of 30 results" in seen
+    assert "word 19" in seen
+    assert "word 29" not in seen
+    assert "word 3" in look(shown(notebook, results[3])["text/html"]).text
+    stored = shown(notebook, await llm_map.describe(run.id))
+    assert "Say {{ item }}" in look(stored["text/html"]).text
 
 
 def test_a_list_of_summaries_is_a_line_for_each(notebook):

@@ -97,6 +97,9 @@ class MapResults(list[MapResult]):
         """The run."""
         return self.progress.run_id
 
+    def __repr__(self) -> str:
+        return f"<MapResults of {self.run_id}: {self.progress.done:,} done, {self.progress.failed:,} failed>"
+
 
 class MapRun:
     """A run of a map. `async for result in run` does the work, and gives each result once it is on disk.
@@ -132,6 +135,11 @@ class MapRun:
             seconds=tally.seconds,
             rate=tally.rate,
         )
+
+    def __repr__(self) -> str:
+        progress = self.progress
+        of = "" if progress.total is None else f" of {progress.total:,}"
+        return f"<MapRun {self.id}: {progress.finished:,}{of} items finished>"
 
     def stop(self) -> None:
         """Begin no more items; those that are under way are finished, and their results given. Call it in the loop's

@@ -26,6 +26,7 @@ from mnesis_jupyter.views.inspection import (
     summaries_copy_html,
     timeline_copy_html,
 )
+from mnesis_jupyter.views.map_values import progress_html, result_html, results_html, run_html, run_info_html
 from mnesis_jupyter.views.maps import MapState, map_html, map_text, map_words
 from mnesis_jupyter.views.page import Span, map_svg, page_html
 from mnesis_jupyter.views.pieces import KINDS, span_words
@@ -99,8 +100,13 @@ __all__ = [
     "notice_html",
     "notice_text",
     "page_html",
+    "progress_html",
     "reply_block",
     "reply_text",
+    "result_html",
+    "results_html",
+    "run_html",
+    "run_info_html",
     "session_html",
     "span_words",
     "steps_html",

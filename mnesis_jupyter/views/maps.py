@@ -65,8 +65,10 @@ def map_words(progress: MapProgress, state: MapState, failures: Sequence[MapResu
     )
 
 
-def map_html(progress: MapProgress, model: str, state: MapState, failures: Sequence[MapResult]) -> Html:
-    """The same as HTML: a bar, and below it what failed first."""
+def map_html(
+    progress: MapProgress, model: str, state: MapState, failures: Sequence[MapResult], *, hinted: bool = True
+) -> Html:
+    """The same as HTML: a bar, below it what failed first, and with `hinted` how a cell would go on."""
     words = map_words(progress, state, failures)
     bar = box_html(0, words.done, _DONE, blocks(words.done / 100, 20))
     bar += box_html(words.done, words.failed, HARD, blocks(words.failed / 100, 20))
@@ -81,7 +83,7 @@ def map_html(progress: MapProgress, model: str, state: MapState, failures: Seque
         ),
         f'<div style="{SMALL}">{escape(words.more)}</div>' if words.more else "",
         NOTHING if state == "done" and not progress.finished else "",
-        f'<div style="{SMALL};padding-top:3px">{code_html(words.hint)}</div>' if words.hint else "",
+        f'<div style="{SMALL};padding-top:3px">{code_html(words.hint)}</div>' if words.hint and hinted else "",
     )
 
 
@@ -89,7 +91,7 @@ def map_text(progress: MapProgress, model: str, state: MapState, failures: Seque
     """The same as text."""
     words = map_words(progress, state, failures)
     lines = [
-        f"Map · {visible(model)} · {words.items}",
+        dotted(["Map", visible(model), words.items]),
         dotted([words.facts, words.state, visible(progress.run_id)]),
         *(f"✗ {failure}" for failure in words.failures),
         words.more,
