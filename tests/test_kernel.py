@@ -15,6 +15,21 @@ slow = Reply("word " * 500, delay=0.02)
 session = mnesis_jupyter.open_session(model="test/slow", llm=ScriptedProvider([slow, "Whole."]), title="slow")
 """
 
+SLOW_MAP = """
+import time
+import mnesis_jupyter
+from mnesis.llm.scripted import Reply, ScriptedProvider
+
+asked = []
+
+def answer(request):
+    asked.append(request.messages[-1]["content"])
+    return Reply("ok", delay=0.05)
+
+llm = ScriptedProvider([answer], cycle=True)
+items = [f"item {number}" for number in range(200)]
+"""
+
 
 @pytest.fixture(autouse=True)
 def store(store_path, monkeypatch):
@@ -152,6 +167,51 @@ def test_a_session_that_another_kernel_is_talking_to_is_waited_for_and_that_is_s
         assert any("the session is busy" in shown["text/plain"] for shown in ran.displays)
         assert "Mine." in ran.text
     assert frames.turns("slow", db=store)["state"].tolist() == ["committed"] * 2
+
+
+def test_stop_ends_a_map_which_is_gone_on_with_and_no_item_is_done_twice(run, store):
+    run(SLOW_MAP)
+    ran = run.finish(run.send("mnesis_jupyter.llm_map(items, '{{ item }}', llm=llm, concurrency=4)"), 4)
+    assert ran.reply["ename"] == "KeyboardInterrupt"
+    assert "Traceback" not in ran.error
+    assert "stopped" in ran.text
+    (id,) = frames.map_runs(db=store, state="stopped").index
+    assert f"--resume {id}" in ran.error
+    done = frames.map_items(id, db=store, state="done")["input"].tolist()
+    assert 0 < len(done) < 200
+    run(f"asked.clear()\nout = mnesis_jupyter.llm_map(resume='{id}', llm=llm, concurrency=50)")
+    run(f"assert not set(asked) & {{each.strip('\\\"') for each in {done!r}}}")
+    run(f"assert len(asked) == len(set(asked)) == {200 - len(done)}")
+    run("assert out['success'].all() and len(out) == 200")
+    assert frames.map_runs(db=store)["done"].tolist() == [200]
+
+
+def test_a_map_in_the_background_goes_on_between_cells_and_binds_its_results(run, store):
+    run(SLOW_MAP)
+    ran = run("%%mnesis map items -o out --bg --concurrency 4\n{{ item }}")
+    assert any("application/vnd.jupyter.widget-view+json" in shown for shown in ran.displays)
+    run("while 'out' not in globals(): time.sleep(0.05)")
+    ran = run("assert out['success'].all() and len(out) == 200")
+    run("assert mnesis_jupyter.frames.map_runs()['state'].tolist() == ['done']")
+
+
+def test_a_kernel_that_is_shut_down_stops_its_map_and_one_that_is_killed_is_not_taken_for_running(store):
+    begin = "job = mnesis_jupyter.llm_map(items, '{{ item }}', llm=llm, concurrency=2, background=True)"
+    wait = "while job.progress.finished < 3: time.sleep(0.02)"
+    with kernel() as run:
+        for cell in (SLOW_MAP, begin, wait):
+            run(cell)
+        assert run.shut_down() == 0
+    first = frames.map_runs(db=store)
+    assert first["state"].tolist() == ["stopped"]
+    assert first["running"].tolist() == [0]
+    assert first["finished_at"].notna().all()
+    with kernel() as run:
+        for cell in (SLOW_MAP, begin, wait):
+            run(cell)
+        assert frames.map_runs(db=store)["state"].tolist() == ["stopped", "running"]
+    assert frames.map_runs(db=store)["state"].tolist() == ["stopped", "stopped"]
+    assert frames.map_runs(db=store, state="running").empty
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ class Desk:
     async def end(self, finished: Sequence[Finished], state: RunState) -> None:
         """Store what has come of the last items, and let others take what is left: while they do, the run goes on."""
         row = self.row
-        goes_on = state == "stopped" and bool(await in_thread(self._others))
+        goes_on = state == "stopped" and await self._is_shared()
 
         def work(cx: Tx) -> MapCompletedPayload:
             maps.finish(cx, row.id, self.owner, finished)
@@ -107,6 +107,13 @@ class Desk:
         """In the record of the session that asked for the run. Without one, the run's own row says the same."""
         if self.row.session_id:
             events.append(cx, event, payload, None, _now())
+
+    async def _is_shared(self) -> bool:
+        """Whether other processes work on this run."""
+        try:
+            return bool(await in_thread(self._others))
+        except RuntimeError:  # the interpreter ends, and gives no thread: this wait is the last one
+            return bool(self._others())
 
     def _others(self) -> set[str]:
         return living(self._db.path, owners_of(self.row.id), self._db.in_turn) - {self.owner}
