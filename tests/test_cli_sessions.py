@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -171,3 +172,55 @@ def test_a_session_that_is_not_there_is_named(store):
     done = run("show", "nobody", "--db", store)
     assert done.exit_code == 1
     assert "no session 'nobody'" in done.stderr
+
+
+# -- erasing ----------------------------------------------------------------------------------------------------------
+
+
+def id_of(store, title):
+    return next(each["id"] for each in json.loads(told("sessions", "--json", "--db", store)) if each["title"] == title)
+
+
+def asked(store, *arguments, answer):
+    return CliRunner().invoke(main, ["erase", *arguments, "--db", str(store)], input=answer)
+
+
+def test_erase_asks_first_and_a_no_changes_nothing(store):
+    before = contents(store)
+    done = asked(store, id_of(store, "talk"), answer="n\n")
+    assert done.exit_code == 1
+    assert f"Delete talk · 2 turns · {id_of(store, 'talk')} for good? [y/N]" in done.output
+    assert contents(store) == before
+
+
+def test_erase_says_what_went_and_only_that_goes(store):
+    id = id_of(store, "talk")
+    done = asked(store, id, answer="y\n")
+    assert done.exit_code == 0, done.output
+    assert re.search(
+        rf"erased {id}, begun on \d{{4}}-\d\d-\d\d: 2 turns, 4 messages, 0 summaries, 0 copies of files", done.output
+    )
+    assert [each["title"] for each in json.loads(told("sessions", "--json", "--db", store))] == ["other"]
+    assert "was erased on" in asked(store, id, answer="n\n").output
+    assert f"erased {id}" in told("erase", id, "--yes", "--db", store)
+
+
+@pytest.mark.parametrize(
+    ("id", "said"), [("talk", "no session 'talk'"), ("sess_" + "0" * 26, "check the id and the db_path")]
+)
+def test_what_is_no_session_is_not_erased(store, id, said):
+    before = contents(store)
+    done = asked(store, id, answer="y\n")
+    assert (done.exit_code, contents(store)) == (1, before)
+    assert said in done.output
+    assert "Error: session_id='talk' is not a session id" in run("erase", "talk", "--yes", "--db", store).output
+
+
+async def test_a_session_that_others_stand_on_is_not_erased(store):
+    session = await MnesisSession.load(await asyncio.to_thread(id_of, store, "talk"), db_path=store)
+    fork = await session.fork()
+    await fork.close()
+    await session.close()
+    done = await asyncio.to_thread(run, "erase", session.id, "-y", "--db", store)
+    assert done.exit_code == 1
+    assert f"Error: {fork.id} stand on session {session.id}" in done.output

@@ -8,7 +8,7 @@ from summarisers import Model, create, fill, needle
 from workers import output
 
 import mnesis
-from mnesis import MnesisSession, SessionBusy, SessionNotFoundError, StoreError
+from mnesis import FileConfig, MnesisConfig, MnesisSession, SessionBusy, SessionNotFoundError, StoreError
 
 
 def bytes_of(path):
@@ -151,3 +151,97 @@ async def test_what_a_session_refers_to_and_the_maps_that_it_ran_go_with_it(stor
     await mnesis.erase(session.id, db_path=store_path)
     assert b"quetzalcoatl" not in bytes_of(store_path).lower()
     assert path.exists()
+
+
+# -- copies of files --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(tmp_path):
+    return MnesisConfig(file=FileConfig(inline_threshold=0, storage_dir=tmp_path / "kept"))
+
+
+def copies(config):
+    return [each.read_bytes() for each in config.file.storage_dir.rglob("*") if each.is_file() and each.stat().st_size]
+
+
+async def keeping(store_path, config, *contents):
+    """A session that has had these contents kept."""
+    async with await MnesisSession.create(model="offline/quote", db_path=store_path, config=config) as session:
+        parts = [await session.attach(content) for content in contents]
+        await session.send([*parts, mnesis.TextPart(text="Keep it.")])
+    return session.id
+
+
+async def test_a_copy_goes_with_the_last_session_that_refers_to_it_in_any_store(store_path, config, tmp_path):
+    one = await keeping(store_path, config, b"shared", b"its own", b"its own")
+    two = await keeping(store_path, config, b"shared")
+    other = await keeping(tmp_path / "other.db", config, b"shared")
+    assert sorted(copies(config)) == [b"its own", b"shared"]
+
+    assert (await mnesis.erase(one, db_path=store_path)).copies == 1
+    assert copies(config) == [b"shared"]
+    async with await MnesisSession.load(two, db_path=store_path) as session:
+        [file] = await session.files()
+        assert "it is as it was" in (await session.describe(file.id)).sentence
+    assert (await mnesis.erase(two, db_path=store_path)).copies == 0
+    assert copies(config) == [b"shared"]
+    assert (await mnesis.erase(other, db_path=tmp_path / "other.db")).copies == 1
+    assert copies(config) == []
+    assert await keeping(store_path, config, b"shared")  # it can be kept again
+    assert copies(config) == [b"shared"]
+
+
+async def test_a_refused_erase_leaves_the_copies(store_path, config):
+    id = await keeping(store_path, config, b"kept")
+    session = await MnesisSession.load(id, db_path=store_path)
+    await (await session.fork()).close()
+    await session.close()
+    with pytest.raises(StoreError, match="erase them first"):
+        await mnesis.erase(id, db_path=store_path)
+    assert copies(config) == [b"kept"]
+
+
+KILLED_OVER_COPIES = """
+import asyncio, os, signal, sqlite3, sys
+from pathlib import Path
+import mnesis
+id, store, folder = sys.argv[1:]
+hooked = ("os.remove", "os.rmdir", "open", "os.truncate")
+
+def deadly(count):
+    left = count
+    def hook(event, arguments):
+        nonlocal left
+        if event in hooked and folder in str(arguments[0]) or ".erasing-" in str(arguments[:1]):
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+for count in range(200):
+    pid = os.fork()
+    if not pid:
+        deadly(count)
+        asyncio.run(mnesis.erase(id, db_path=store))
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFEXITED(status):
+        assert os.waitstatus_to_exitcode(status) == 0
+        print(count)
+        break
+    with sqlite3.connect(store) as cx:
+        rows = cx.execute("SELECT count(*) FROM file WHERE session_id = ?", (id,)).fetchone()[0]
+    kept = [path.read_bytes() for path in Path(folder).rglob("*") if path.is_file() and path.stat().st_size]
+    assert b"shared" in kept
+    assert not rows or b"its own" in kept, "a copy went before the row that refers to it"
+"""
+
+
+async def test_no_copy_goes_before_its_session_nor_stays_after_it_wherever_the_process_is_killed(store_path, config):
+    id = await keeping(store_path, config, b"shared", b"its own")
+    await keeping(store_path, config, b"shared")
+    told = await asyncio.to_thread(output, KILLED_OVER_COPIES, id, store_path, config.file.storage_dir, timeout=120)
+    assert int(told) > 5
+    assert copies(config) == [b"shared"]
+    assert not list(store_path.parent.glob("*.erasing-*"))

@@ -62,6 +62,11 @@ async def answers(
         return [each.output or each.error_message or "" for each in tools if each.finished]
 
 
+def copies(folder: Path) -> list[Path]:
+    """What is kept: not the empty files that say who refers to it."""
+    return [each for each in folder.rglob("*") if each.is_file() and each.stat().st_size]
+
+
 # -- what attach gives ------------------------------------------------------------------------------------------------
 
 
@@ -119,7 +124,7 @@ async def test_the_same_content_is_kept_once_whole_and_under_its_hash(store_path
         await session.attach(big.read_bytes(), name="again")
         first, second = await session.files()
         assert first.hash == second.hash
-        kept = [each for each in (tmp_path / "kept").rglob("*") if each.is_file()]
+        kept = copies(tmp_path / "kept")
         assert [each.read_bytes() for each in kept] == [big.read_bytes()]
         assert first.hash == f"sha256:{kept[0].name}"
 
@@ -326,7 +331,7 @@ async def test_a_copy_is_read_whatever_becomes_of_the_file(store_path, config, b
 
 async def test_a_damaged_copy_is_never_taken_for_the_file(store_path, config, big, tmp_path):
     def damage() -> None:
-        [kept] = [each for each in (tmp_path / "kept").rglob("*") if each.is_file()]
+        [kept] = copies(tmp_path / "kept")
         kept.write_bytes(kept.read_bytes().replace(b"story", b"STORY"))
 
     [told] = await answers(store_path, config, big, ("mnesis_read_file", {}), keep="copy", before=damage)

@@ -2,6 +2,7 @@
 
 import click
 
+from mnesis.cli.erase import erase_
 from mnesis.cli.models import models
 from mnesis.cli.sessions import COMMANDS
 from mnesis.errors import MnesisError
@@ -23,5 +24,5 @@ def main() -> None:
     """Sessions with language models that lose nothing."""
 
 
-for _command in (models, *COMMANDS):
+for _command in (models, *COMMANDS, erase_):
     main.add_command(_command)

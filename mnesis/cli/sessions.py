@@ -27,7 +27,7 @@ from mnesis.store.sessions import Listed
 
 _NOBODY = AbsentProvider(LLMError("the command line asks no model"))
 
-_db = click.option(
+store_option = click.option(
     "--db",
     type=click.Path(path_type=Path),
     envvar="MNESIS_DB",
@@ -36,14 +36,20 @@ _db = click.option(
 _as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 
 
+def store_path(db: Path | None) -> Path:
+    """The file that `--db` means. One that is no store is an error: no command makes one."""
+    path = (StoreConfig() if db is None else StoreConfig(db_path=db)).db_path.expanduser()
+    if not path.is_file() or path.stat().st_size == 0:
+        raise click.ClickException(f"{path} is no store of sessions; give --db, or set MNESIS_DB")
+    return path
+
+
 def _on_store(work: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """Runs a command on the store that `--db` names."""
 
     @functools.wraps(work)
     def run(db: Path | None, **options: Any) -> None:
-        path = (StoreConfig() if db is None else StoreConfig(db_path=db)).db_path.expanduser()
-        if not path.is_file() or path.stat().st_size == 0:
-            raise click.ClickException(f"{path} is no store of sessions; give --db, or set MNESIS_DB")
+        path = store_path(db)
 
         async def main() -> None:
             async with opened(StoreConfig(db_path=path), create=False) as store:
@@ -51,7 +57,7 @@ def _on_store(work: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
         asyncio.run(main())
 
-    return _db(run)
+    return store_option(run)
 
 
 @click.command("sessions")
@@ -66,12 +72,12 @@ async def sessions_(store: Database, count: int, as_json: bool) -> None:
     elif not found:
         click.echo(f"no sessions in {store.path}", err=True)
     else:
-        width = max(len(_plain(each.title or "-", one_line=True)) for each in found)
+        width = max(len(plain(each.title or "-", one_line=True)) for each in found)
         for each in found:
-            title = _plain(each.title or "-", one_line=True)
+            title = plain(each.title or "-", one_line=True)
             about = f"{each.created_at:%Y-%m-%d %H:%M}  {each.turns:>4} turns  {each.tokens:>9,} tokens"
             forked = "" if each.forked_from is None else f"  fork of {each.forked_from} after turn {each.forked_turn}"
-            _say(f"{each.id}  {title:<{width}}  {about}  {each.model}{forked}")
+            say(f"{each.id}  {title:<{width}}  {about}  {each.model}{forked}")
 
 
 @click.command()
@@ -88,12 +94,10 @@ async def show(store: Database, session: str, count: int | None, as_json: bool) 
         _say_json({**asdict(listed), "messages": [message.model_dump(mode="json") for message in said]})
         return
     cost = "" if listed.cost is None else f" · ${listed.cost:.4f}"
-    _say(
-        f"{listed.title or '-'} · {listed.model} · {listed.turns} turns · {listed.tokens:,} tokens{cost} · {listed.id}"
-    )
+    say(f"{listed.title or '-'} · {listed.model} · {listed.turns} turns · {listed.tokens:,} tokens{cost} · {listed.id}")
     for message in said:
-        _say(f"\n[{message.turn}] {message.role}{' (partial)' if message.partial else ''}")
-        _say(_text_of(message))
+        say(f"\n[{message.turn}] {message.role}{' (partial)' if message.partial else ''}")
+        say(_text_of(message))
 
 
 @click.command()
@@ -113,8 +117,8 @@ async def grep(store: Database, pattern: str, session: str | None, regex: bool, 
     if as_json:
         _say_json(found)
     for match in () if as_json else found:
-        snippet = _plain(match["snippet"], one_line=True)
-        _say(f"{match['title'] or match['session_id']} [{match['turn']}] {match['role']}: {snippet}  {match['id']}")
+        snippet = plain(match["snippet"], one_line=True)
+        say(f"{match['title'] or match['session_id']} [{match['turn']}] {match['role']}: {snippet}  {match['id']}")
     sys.exit(0 if found else 1)
 
 
@@ -151,9 +155,9 @@ async def verify(store: Database, session: str | None, deep: bool, as_json: bool
     if as_json:
         _say_json(problems)
     for id, those in () if as_json else problems.items():
-        _say(f"{id}  {'ok' if not those else f'{len(those)} problems'}")
+        say(f"{id}  {'ok' if not those else f'{len(those)} problems'}")
         for problem in those:
-            _say(f"  {problem}")
+            say(f"  {problem}")
     sys.exit(1 if any(problems.values()) else 0)
 
 
@@ -196,15 +200,16 @@ def _write(path: Path, text: str) -> None:
     click.echo(f"{path}: {len(text.encode()):,} bytes", err=True)
 
 
-def _say(text: str) -> None:
-    click.echo(_plain(text))
+def say(text: str) -> None:
+    """Print a text of a session."""
+    click.echo(plain(text))
 
 
 def _say_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def _plain(text: str, *, one_line: bool = False) -> str:
+def plain(text: str, *, one_line: bool = False) -> str:
     """Without what would steer the terminal: control characters become their pictures (`␛`)."""
     kept = "" if one_line else "\n\t"
     text = " ".join(text.split()) if one_line else text.replace("\r\n", "\n")

@@ -145,13 +145,14 @@ class LargeFileHandler:
     ) -> Taken:
         kept = keep == "copy" or (is_own and keep is not None)
         digest = content.digest(whole=kept)
+        id = new_id("file")
         if kept:
-            self.keeping.put(content, digest)
+            self.keeping.put(content, digest, id)
         tokens, whole = count_tokens(content, found.encoding, self._counter) if found.encoding else (0, True)
         if content.touched():
             raise _written_to(label)
         part = FileRefPart(
-            file_id=new_id("file"),
+            file_id=id,
             path=label,
             media_type=found.media_type,
             size=content.size,

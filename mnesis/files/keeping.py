@@ -1,7 +1,13 @@
-"""Copies of files, named by what is in them: the same content is kept once, and a copy is whole or not there."""
+"""Copies of files, named by what is in them: the same content is kept once, and a copy is whole or not there.
 
+Beside a copy is a folder with an empty file for each reference to it, named by the reference's id: who takes away the
+last of them takes the copy too. So any number of stores may share the copies, wherever they are.
+"""
+
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from mnesis.errors import FileError
@@ -19,18 +25,43 @@ class Keeping:
         digest = hash.removeprefix("sha256:")
         return self._folder.expanduser() / digest[:2] / digest
 
-    def put(self, content: Content, hash: str) -> None:
-        """Keep a content, unless it is there. Raises `FileError`."""
+    def put(self, content: Content, hash: str, id: str) -> None:
+        """Keep a content for a reference, unless it is there. Raises `FileError`."""
         target = self.path_of(hash)
         try:
-            if target.is_file() and target.stat().st_size == content.size:
-                return
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._write(content, target)
+            with _alone(target):
+                referrers = _referrers(target)
+                referrers.mkdir(exist_ok=True)
+                (referrers / id).touch()
+            if not target.is_file() or target.stat().st_size != content.size:
+                self._write(content, target)
         except OSError as error:
             raise FileError(
                 f"no copy of {content.path.name!r} could be kept in {str(self._folder)!r} ({error.strerror}); "
                 "free some space there, or choose another FileConfig.storage_dir"
+            ) from error
+
+    def drop(self, hash: str, id: str) -> bool:
+        """A reference is gone, and with the last one the copy. Returns whether that went. Raises `FileError`."""
+        target = self.path_of(hash)
+        referrers = _referrers(target)
+        try:
+            if not referrers.is_dir():
+                return False
+            with _alone(target):
+                others = {each.name for each in referrers.iterdir()} - {id}
+                is_last = not others and (referrers / id).exists()
+                if is_last:
+                    target.unlink(missing_ok=True)
+                (referrers / id).unlink(missing_ok=True)  # last: who dies before it does all of this again
+                if is_last:
+                    referrers.rmdir()
+                return is_last
+        except OSError as error:
+            raise FileError(
+                f"the copy {str(target)!r} could not be removed ({error.strerror}); "
+                "see to it, and erase the session again"
             ) from error
 
     def _write(self, content: Content, target: Path) -> None:
@@ -46,6 +77,19 @@ class Keeping:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _referrers(target: Path) -> Path:
+    return target.with_name(f"{target.name}.for")
+
+
+@contextlib.contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """For a moment nobody else changes who refers to this copy, or to others of its folder."""
+    from filelock import FileLock  # it takes a moment to import
+
+    with FileLock(target.with_name(".lock")):
+        yield
 
 
 def _sync(folder: Path) -> None:

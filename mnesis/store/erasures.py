@@ -1,7 +1,7 @@
 """The `erasure` table: the marks of sessions that were erased, and how their rows go."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mnesis.store import search
@@ -10,7 +10,9 @@ from mnesis.store.rows import micros, moment, one
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What is left of a session that was erased: how much it held, when it was begun and erased."""
+    """What is left of a session that was erased: how much it held, when it was begun and erased. `copies` of files were
+    removed by the call that gives this; that is no part of the mark.
+    """
 
     session_id: str
     turns: int
@@ -18,6 +20,7 @@ class Erasure:
     summaries: int
     created_at: datetime
     erased_at: datetime
+    copies: int = field(default=0, compare=False)
 
 
 def find(cx: sqlite3.Connection, session_id: str) -> Erasure | None:

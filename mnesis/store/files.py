@@ -43,6 +43,11 @@ def read_all(cx: sqlite3.Connection, session_id: str) -> list[FileRecord]:
     return list(_read(cx.execute(query, (session_id,))))
 
 
+def kept_by(cx: sqlite3.Connection, session_id: str) -> list[tuple[str, str]]:
+    """Hash and id of each copy that a session has had kept itself."""
+    return cx.execute("SELECT hash, id FROM file WHERE session_id = ? AND kept ORDER BY id", (session_id,)).fetchall()
+
+
 def stored_path(path: Path) -> str:
     """A path as it is stored; also where its bytes are no text."""
     text = str(path)
