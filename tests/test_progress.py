@@ -157,14 +157,24 @@ print("done")
 """
 
 
-def in_a_terminal(seconds: float) -> tuple[str, str]:
+MAP = """
+import asyncio
+from mnesis.llm.scripted import Reply, ScriptedProvider
+from mnesis.operators import LLMMap
+
+llm = ScriptedProvider([Reply("ok", delay=0.05)], cycle=True)
+llm_map = LLMMap(model="test/slow", llm=llm, db_path={store!r})
+results = asyncio.run(llm_map.run_all(range({count}), "{{{{ item }}}}", concurrency=1))
+print(len(results))
+"""
+
+
+def in_a_terminal(script: str) -> tuple[str, str]:
     """What the script prints, and what it writes to a stderr that is a terminal."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(seconds=seconds)], stdout=subprocess.PIPE, stderr=theirs, text=True
-    ) as script:
-        printed, _ = script.communicate(timeout=60)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
+        printed, _ = process.communicate(timeout=60)
     os.close(theirs)
     drawn = b""
     with contextlib.suppress(OSError):  # Linux's way to say that nobody is at the other end
@@ -174,22 +184,41 @@ def in_a_terminal(seconds: float) -> tuple[str, str]:
     return printed, drawn.decode()
 
 
+def without_a_terminal(script: str) -> tuple[str, str]:
+    """What the script prints, and what it writes to a stderr that is a pipe."""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    return ran.stdout, ran.stderr
+
+
 def test_a_terminal_shows_a_bar_on_stderr_and_clears_its_line():
-    printed, drawn = in_a_terminal(1.5)
+    printed, drawn = in_a_terminal(SCRIPT.format(seconds=1.5))
     assert printed == "done\n"
     assert re.search(r"working:.*%\|.*/10", drawn)
     assert drawn.split("\r")[-2].strip() == ""
 
 
 def test_short_work_draws_nothing_in_a_terminal():
-    assert in_a_terminal(0.1) == ("done\n", "")
+    assert in_a_terminal(SCRIPT.format(seconds=0.1)) == ("done\n", "")
 
 
 def test_where_stderr_is_no_terminal_nothing_is_drawn():
-    ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(seconds=0.8)], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert (ran.stdout, ran.stderr) == ("done\n", "")
+    assert without_a_terminal(SCRIPT.format(seconds=0.8)) == ("done\n", "")
+
+
+def test_a_map_in_a_terminal_shows_how_many_items_are_done_and_how_fast(tmp_path):
+    printed, drawn = in_a_terminal(MAP.format(store=str(tmp_path / "s.db"), count=40))
+    assert printed == "40\n"
+    shown = [
+        (int(done), int(total)) for done, total in re.findall(r"mapping:[^\r]*\| (\d+)/(\d+) \[[^\r]*items/s", drawn)
+    ]
+    assert len(shown) > 3
+    assert shown == sorted(shown)
+    assert {total for _, total in shown} == {40}
+    assert drawn.split("\r")[-2].strip() == ""
+
+
+def test_a_map_whose_stderr_is_no_terminal_prints_nothing(tmp_path):
+    assert without_a_terminal(MAP.format(store=str(tmp_path / "s.db"), count=20)) == ("20\n", "")
 
 
 def test_nothing_of_it_is_imported_before_it_is_needed():

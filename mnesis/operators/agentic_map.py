@@ -11,7 +11,7 @@ from mnesis.models.config import MnesisConfig, OperatorConfig, RetryConfig
 from mnesis.operators.agent import Agents, Briefing
 from mnesis.operators.base import Operator, Task, WorkOn, mapping, seconds, text, whole
 from mnesis.operators.delegation import DELEGATE
-from mnesis.operators.record import all_results
+from mnesis.operators.record import read_to_end
 from mnesis.operators.run import MapResults, MapRun, OnProgress
 from mnesis.operators.schema import OutputSchema
 from mnesis.operators.template import PromptTemplate
@@ -106,8 +106,10 @@ class AgenticMap(Operator):
         return self._begin(inputs, task, self._work_on(task, chosen, executor), on_progress)
 
     async def run_all(self, inputs: Any, agent_prompt_template: str, *arguments: Any, **options: Any) -> MapResults:
-        """`run`, read to its end: a list of all results, in the order of the inputs."""
-        return await all_results(self.run(inputs, agent_prompt_template, *arguments, **options))
+        """`run`, read to its end: a list of all results, in the order of the inputs. In a terminal a bar shows how far
+        it is.
+        """
+        return await read_to_end(self.run(inputs, agent_prompt_template, *arguments, **options))
 
     async def resume(
         self,

@@ -16,7 +16,7 @@ from mnesis.models.config import OperatorConfig, RetryConfig
 from mnesis.models.maps import MapResult, MapRunInfo
 from mnesis.operators.crew import Work
 from mnesis.operators.inputs import inputs_of
-from mnesis.operators.record import run_of, stored_results, stored_run
+from mnesis.operators.record import read_to_end, run_of, stored_results, stored_run
 from mnesis.operators.run import MapResults, MapRun, OnProgress, Plan, Where
 from mnesis.operators.schema import OutputSchema
 from mnesis.operators.template import PromptTemplate
@@ -92,8 +92,7 @@ class Operator(ABC):
     async def resume_all(self, run_id: str, inputs: Any = None, **options: Any) -> MapResults:
         """`resume`, read to its end: a list of all results of the run, those from before included."""
         run = await self.resume(run_id, inputs, **options)
-        async for _ in run:
-            pass
+        await read_to_end(run)
         schema = options.get("output_schema")
         return MapResults([result async for result in self.results(run_id, output_schema=schema)], run.progress)
 

@@ -7,7 +7,7 @@ from mnesis.llm.select import provider_for
 from mnesis.operators.ask import Asker, Asking
 from mnesis.operators.base import Operator, Task, WorkOn, mapping, seconds, text, whole
 from mnesis.operators.crew import Work
-from mnesis.operators.record import all_results
+from mnesis.operators.record import read_to_end
 from mnesis.operators.run import MapResults, MapRun, OnProgress
 from mnesis.operators.schema import OutputSchema
 from mnesis.operators.template import PromptTemplate
@@ -59,8 +59,10 @@ class LLMMap(Operator):
         return self._begin(inputs, task, self._work_on(task, executor), on_progress)
 
     async def run_all(self, inputs: Any, prompt_template: str, output_schema: Any = None, **options: Any) -> MapResults:
-        """`run`, read to its end: a list of all results, in the order of the inputs."""
-        return await all_results(self.run(inputs, prompt_template, output_schema, **options))
+        """`run`, read to its end: a list of all results, in the order of the inputs. In a terminal a bar shows how far
+        it is.
+        """
+        return await read_to_end(self.run(inputs, prompt_template, output_schema, **options))
 
     async def resume(
         self,

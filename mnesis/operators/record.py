@@ -9,6 +9,7 @@ from mnesis.ids import kind_of
 from mnesis.models.maps import MapResult, MapRunInfo
 from mnesis.operators.inputs import stored
 from mnesis.operators.run import MapResults, MapRun, Where
+from mnesis.progress import shown, track
 from mnesis.store import maps
 from mnesis.store.lock import living
 from mnesis.store.maps import ItemRow, Kind, RunRow, owners_of
@@ -68,9 +69,13 @@ async def stored_results(where: Where, row: RunRow, restore: Callable[[str], Any
             first = page[-1].index + 1
 
 
-async def all_results(run: MapRun) -> MapResults:
-    """The results of a new run, read to its end."""
-    results = [result async for result in run]
+async def read_to_end(run: MapRun) -> MapResults:
+    """What a run does, read to its end, with a bar on stderr where that is a terminal."""
+    results: list[MapResult] = []
+    with shown(), track("mapping", run.progress.total, "items") as progress:
+        async for result in run:
+            results.append(result)
+            progress.reach(run.progress.finished, run.progress.total)
     results.sort(key=lambda result: result.index)
     return MapResults(results, run.progress)
 
