@@ -339,6 +339,18 @@ async def test_a_damaged_copy_is_never_taken_for_the_file(store_path, config, bi
     assert "STORY" not in told
 
 
+async def test_a_copy_that_was_damaged_is_whole_again_once_the_file_is_attached_again(
+    store_path, config, big, tmp_path
+):
+    async with opened(store_path, config) as session:
+        part = await session.attach(big, keep="copy")
+        [kept] = copies(tmp_path / "kept")
+        kept.write_bytes(kept.read_bytes().replace(b"story", b"STORY"))
+        assert "is damaged" in (await session.describe(part.file_id)).sentence
+        await session.attach(big, keep="copy")
+        assert "it is as it was" in (await session.describe(part.file_id)).sentence
+
+
 async def test_describe_says_how_a_file_is_now(store_path, config, big):
     async with opened(store_path, config) as session:
         part = await session.attach(big)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnesis.errors import FileError
-from mnesis.files.source import Content
+from mnesis.files.source import Content, opened
 
 
 class Keeping:
@@ -34,7 +34,7 @@ class Keeping:
                 referrers = _referrers(target)
                 referrers.mkdir(exist_ok=True)
                 (referrers / id).touch()
-            if not target.is_file() or target.stat().st_size != content.size:
+            if not _holds(target, content, hash):
                 self._write(content, target)
         except OSError as error:
             raise FileError(
@@ -77,6 +77,14 @@ class Keeping:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _holds(target: Path, content: Content, hash: str) -> bool:
+    """Whether a copy is there and undamaged."""
+    if not target.is_file() or target.stat().st_size != content.size:
+        return False
+    with opened(target) as copy:
+        return copy.digest(whole=True) == hash
 
 
 def _referrers(target: Path) -> Path:
