@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mnesis import ledger as ledgers
 from mnesis.context.assembly import system_tokens
 from mnesis.engine import Engine, Providers
 from mnesis.errors import ConfigError, InputError, describe_value
 from mnesis.events.bus import EventBus
 from mnesis.ids import kind_of, new_id
 from mnesis.intake import check_texts, text_of
-from mnesis.ledger import Clock, Ledger
+from mnesis.ledger import Clock
 from mnesis.llm.base import Provider
 from mnesis.llm.select import is_offline, provider_or_word_for
 from mnesis.models.config import MnesisConfig
@@ -67,7 +68,7 @@ async def create(
     )
 
     async def build(db: Database, owns_db: bool) -> Engine:
-        ledger = await Ledger.create(db, row, counter, EventBus(), setting.clock)
+        ledger = await ledgers.create(db, row, counter, EventBus(), setting.clock)
         return Engine(db, owns_db, ledger, providers, config)
 
     return await _built(build, config, setting.db_path, setting.pool, create=True)
@@ -79,7 +80,7 @@ async def load(setting: Setting, session_id: str) -> Engine:
         raise InputError(f"session_id={session_id!r} is not a session id; those begin with 'sess_'")
 
     async def build(db: Database, owns_db: bool) -> Engine:
-        ledger = await Ledger.load(db, session_id, EventBus(), setting.clock)
+        ledger = await ledgers.load(db, session_id, EventBus(), setting.clock)
         config = setting.config or ledger.row.config
         # A session can be read where its model is not: that is said when it is asked something.
         providers = Providers.of(setting.llm, ledger.row.model, config, provider_or_word_for)
@@ -142,7 +143,7 @@ async def fork(
     row = replace(row, id=new_id("sess"), parent_id=None, model=model, config=settings, title=title, created_at=clock())
 
     async def build(db: Database, owns_db: bool) -> Engine:
-        ledger = await past.ledger.fork(db, row, turn, EventBus(), clock)
+        ledger = await ledgers.fork(past.ledger, db, row, turn, EventBus(), clock)
         return Engine(db, owns_db, ledger, providers, settings)
 
     shared = past.db if past.db.path is None or not past.owns_db else None

@@ -1,5 +1,6 @@
 """One session in the store: the writes of its turns and compactions, the window that follows, what it has used."""
 
+from mnesis.ledger.beginning import create, fork, load
 from mnesis.ledger.compactions import CompactionRecord
 from mnesis.ledger.inserts import Outcome, StaleWindow
 from mnesis.ledger.ledger import Ledger, OpenTurn, RecordedTurn
@@ -15,5 +16,8 @@ __all__ = [
     "RecordedTurn",
     "StaleWindow",
     "call_of",
+    "create",
+    "fork",
+    "load",
     "utc_now",
 ]

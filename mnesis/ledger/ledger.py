@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
-from typing import Self
 
 from mnesis.context.assembly import (
     Entry,
@@ -22,28 +21,26 @@ from mnesis.context.assembly import (
     tools_item,
 )
 from mnesis.context.excerpt import excerpts
-from mnesis.errors import InputError, NotFound, SessionNotFoundError, describe_value
+from mnesis.errors import InputError, describe_value
 from mnesis.events.bus import EventBus
 from mnesis.events.payloads import (
     EventRecord,
     MnesisEvent,
     Payload,
     SessionClosedPayload,
-    SessionCreatedPayload,
     SessionUpdatedPayload,
 )
 from mnesis.ids import new_id
 from mnesis.ledger import inserts
-from mnesis.ledger.accounts import COMPACTIONS, Accounts
+from mnesis.ledger.accounts import Accounts
 from mnesis.ledger.inserts import CUT_OFF, Finished, Opened, Outcome, Sent
-from mnesis.ledger.windows import call_of, drafted, read_entries
+from mnesis.ledger.windows import as_message, call_of, drafted, no_turn, read_entries
 from mnesis.ledger.writing import Clock, Posting, Writer, utc_now
 from mnesis.models.context import Budget, ContextWindow
-from mnesis.models.message import Message, Part, Role, TextPart, TokenUsage, TurnState
+from mnesis.models.message import Message, Part, Role, TokenUsage, TurnState
 from mnesis.models.recall import Branch
 from mnesis.models.summary import Summary
-from mnesis.store import Database, Tx, branches, erasures, events, messages, sessions, summaries, turns, views
-from mnesis.store.branches import Segment
+from mnesis.store import Database, Tx, events, messages, sessions, summaries, turns, views
 from mnesis.store.messages import NewMessage
 from mnesis.store.rows import SessionRow
 from mnesis.store.turns import NewTurn, ToolSet, TurnRow
@@ -89,89 +86,7 @@ class Ledger:
         self._live: LiveWindow | None = None
         self._in_doubt = False
 
-    # -- beginning and end --------------------------------------------------------------------------------------
-
-    @classmethod
-    async def create(
-        cls, db: Database, row: SessionRow, counter: TokenCounter, bus: EventBus, clock: Clock = utc_now
-    ) -> Self:
-        """Store a new session."""
-        ledger = cls(db, row, counter, bus, clock)
-        payload = SessionCreatedPayload(session_id=row.id, model=row.model, agent=row.agent, parent_id=row.parent_id)
-
-        def work(cx: Tx, posting: Posting) -> None:
-            if row.parent_id is not None and sessions.find(cx, row.parent_id) is None:
-                raise NotFound("session", row.parent_id, "it was given as parent_id")
-            sessions.insert(cx, row)
-            posting.post(cx, MnesisEvent.SESSION_CREATED, payload, None)
-
-        await ledger.write(work)
-        return ledger
-
-    @classmethod
-    async def load(cls, db: Database, id: str, bus: EventBus, clock: Clock = utc_now) -> Self:
-        """Read a session. Raises `SessionNotFoundError`."""
-
-        def work(cx: Tx) -> tuple[SessionRow, list[TurnRow], list[EventRecord]] | None:
-            row = sessions.find(cx, id)
-            if row is None:
-                return None
-            return row, turns.read_turns(cx, id), events.recent(cx, id, COMPACTIONS, limit=-1)
-
-        found = await db.read(work)
-        if found is None:
-            mark = await db.read(lambda cx: erasures.find(cx, id))
-            gone = f"its {mark.turns} turns were erased on {mark.erased_at:%Y-%m-%d %H:%M} UTC" if mark else ""
-            raise SessionNotFoundError(id, db.path or ":memory:", gone)
-        row, past, compactions = found
-        ledger = cls(db, row, counter_for(row.model), bus, clock)
-        ledger.accounts.add(past)
-        for each in reversed(compactions):
-            ledger.accounts.note(each.seq, each.turn, each.event, each.payload)
-        return ledger
-
-    async def fork(self, db: Database, row: SessionRow, turn: int | None, bus: EventBus, clock: Clock) -> "Ledger":
-        """Store `row` as a new session that shares the turns up to one; `None`: all that are finished.
-
-        Its window is the one that the next turn was given, or the current one where there is none.
-        Raises `InputError`, `NotFound`.
-        """
-        if turn is not None and (not isinstance(turn, int) or isinstance(turn, bool) or turn < -1):
-            raise InputError(f"turn={describe_value(turn)} is not usable; give the index of a turn, or -1 for none")
-        known = self.accounts.settled()
-
-        def work(cx: Tx, posting: Posting) -> tuple[SessionRow, list[TurnRow], Segment]:
-            at = self._last_shared(cx, turn)
-            forked = replace(row, forked_from=self.row.id, forked_turn=at)
-            sessions.insert(cx, forked)
-            own = branches.fork(cx, self.row.id, at, row.id, posting.now)
-            payload = SessionCreatedPayload(
-                session_id=row.id, model=row.model, agent=row.agent, forked_from=self.row.id, forked_turn=at
-            )
-            posting.post(cx, MnesisEvent.SESSION_CREATED, payload, None)
-            return forked, turns.read_turns(cx, row.id, known), own
-
-        forked, unknown, own = await Writer(db, bus, clock).write(work)
-        ledger = type(self)(db, forked, counter_for(row.model), bus, clock)
-        ledger.accounts = self.accounts.forked(row.id, own.first_turn - 1, own.first_event - 1)
-        ledger.accounts.add(unknown)
-        return ledger
-
-    def _last_shared(self, cx: Tx, turn: int | None) -> int:
-        """The last turn of a fork: this one, where it is finished; `None`: the last that is."""
-        if turn is None:
-            unfinished = turns.open_turns(cx, self.row.id)
-            return (unfinished[0][1] if unfinished else branches.next_number(cx, self.row.id, "turn")) - 1
-        if turn >= 0:
-            row = turns.find_turn(cx, self.row.id, turn)
-            if row is None:
-                raise self._no_turn(turn)
-            if row.state == TurnState.OPEN:
-                raise InputError(f"turn={turn} is not finished; wait for it, or fork before it: turn={turn - 1}")
-        return turn
-
-    def _no_turn(self, turn: int) -> NotFound:
-        return NotFound("turn", str(turn), f"session {self.row.id} has {len(self.accounts.rows)} turns, from 0")
+    # -- as a whole ---------------------------------------------------------------------------------------------
 
     async def abort_left_open(self) -> None:
         """Mark turns that a dead process left open as aborted. Call it only while holding the session's lock."""
@@ -410,7 +325,7 @@ class Ledger:
         def work(cx: Tx) -> tuple[Preamble, list[Entry]]:
             row = turns.find_turn(cx, self.row.id, turn)
             if row is None:
-                raise self._no_turn(turn)
+                raise no_turn(self.row.id, turn, len(self.accounts.rows))
             tools = turns.tool_set(cx, row.tools)
             return self._preamble_of(cx, row, tools), read_entries(cx, row.session_id, row.view)
 
@@ -444,7 +359,7 @@ class Ledger:
 
         def work(cx: Tx) -> list[Message]:
             said = messages.read_log(cx, self.row.id)
-            made = [_as_message(summary, seq) for summary, seq in summaries.read_placed(cx, self.row.id)]
+            made = [as_message(summary, seq) for summary, seq in summaries.read_placed(cx, self.row.id)]
             return sorted([*said, *made], key=lambda message: (message.seq, message.is_summary))
 
         return await self._db.read(work)
@@ -491,20 +406,3 @@ class Ledger:
             return posting.post(cx, event, payload, turn)
 
         await self.write(work, lambda seq: self.accounts.note(seq, turn, event, payload))
-
-
-def _as_message(summary: Summary, seq: int) -> Message:
-    return Message(
-        id=summary.id,
-        session_id=summary.session_id,
-        turn_id="",
-        turn=summary.last_turn,
-        seq=seq,
-        role="summary",
-        parts=(TextPart(text=summary.text),),
-        part_ids=(summary.id,),
-        part_tokens=(summary.tokens,),
-        tokens=summary.tokens,
-        partial=False,
-        created_at=summary.created_at,
-    )

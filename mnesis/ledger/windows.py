@@ -1,10 +1,12 @@
-"""From the rows of a view to the entries of a window."""
+"""From rows to what they stand for: the entries of a window, the messages of a log."""
 
 import json
 
 from mnesis.context.assembly import Entry, entry_of, summary_entry
+from mnesis.errors import NotFound
 from mnesis.models.context import ContextItem
-from mnesis.models.message import ToolPart
+from mnesis.models.message import Message, TextPart, ToolPart
+from mnesis.models.summary import Summary
 from mnesis.store import Tx, messages, summaries
 from mnesis.store.messages import NewMessage
 
@@ -36,6 +38,29 @@ def drafted(seq: int, turn: int, message: NewMessage) -> Entry:
     """The entry of a message that is about to be stored, or just was."""
     cut = {index: (stone.text, stone.tokens) for index, stone in message.excerpts.items()}
     return entry_of(seq, message.id, turn, message.role, message.parts, message.part_ids, message.sizes, cut)
+
+
+def no_turn(session_id: str, turn: int, count: int) -> NotFound:
+    """The error for a turn that is not there."""
+    return NotFound("turn", str(turn), f"session {session_id} has {count} turns, from 0")
+
+
+def as_message(summary: Summary, seq: int) -> Message:
+    """A summary as a message of the log, at the place where it was made."""
+    return Message(
+        id=summary.id,
+        session_id=summary.session_id,
+        turn_id="",
+        turn=summary.last_turn,
+        seq=seq,
+        role="summary",
+        parts=(TextPart(text=summary.text),),
+        part_ids=(summary.id,),
+        part_tokens=(summary.tokens,),
+        tokens=summary.tokens,
+        partial=False,
+        created_at=summary.created_at,
+    )
 
 
 def call_of(item: ContextItem) -> ToolPart:
