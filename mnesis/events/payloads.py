@@ -102,18 +102,8 @@ class CompactionTriggeredPayload(Payload):
     target: int
 
 
-class CompactionCompletedPayload(Payload):
+class CompactionCompletedPayload(CompactionResult, Payload):
     """A compaction is on disk: the window is smaller now."""
-
-    level_used: int
-    compacted_message_count: int
-    summary_token_count: int
-    tokens_before: int
-    tokens_after: int
-    elapsed_ms: float
-    pruned_tool_outputs: int = 0
-    pruned_tokens: int = 0
-    summary_message_id: str | None = None
 
     @classmethod
     def of(cls, session_id: str, result: CompactionResult) -> "CompactionCompletedPayload":
