@@ -1,6 +1,7 @@
 """Whatever a log holds, what is sent keeps to the rules of providers."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -143,6 +144,18 @@ def test_a_model_may_use_an_id_again_and_each_result_goes_to_its_own_call():
     assert [message["tool_calls"][0]["id"] for message in messages if "tool_calls" in message] == ["call_0", "call_0_2"]
     answers = {message["tool_call_id"]: message["content"] for message in messages if message["role"] == "tool"}
     assert answers == {"call_0": "one", "call_0_2": "two"}
+
+
+def test_a_model_that_uses_one_id_for_thousands_of_calls_costs_no_more_than_one_that_does_not():
+    def seconds(name: str) -> float:
+        log = [each for n in range(4_000) for each in (call(name.format(n)), result(name.format(n)))]
+        begun = time.process_time()
+        messages = to_openai(log)
+        spent = time.process_time() - begun
+        assert len({message["tool_call_id"] for message in messages if message["role"] == "tool"}) == 4_000
+        return spent
+
+    assert min(seconds("call_0") for _ in range(3)) < 10 * min(seconds("call_{}") for _ in range(3))
 
 
 def test_an_id_or_a_name_that_no_provider_takes_is_spelled_so_that_they_do():

@@ -186,6 +186,8 @@ class _Dialogue:
         self._results: list[WireItem] = []
         self._waiting: list[tuple[str | None, WireItem]] = []
         self._ids: set[str] = set()
+        self._numbers: dict[str, int] = {}
+        """The last number that was put behind an id: the ones before it are taken."""
 
     def ask(self, item: WireItem) -> None:
         """Something that the user says, or shows."""
@@ -243,11 +245,12 @@ class _Dialogue:
 
     def _unused(self, id: str) -> str:
         plain = _NOT_IN_ID.sub("_", id)[:_LONGEST_ID] or "call"
-        unused, number = plain, 1
+        unused, number = plain, self._numbers.get(plain, 1)
         while unused in self._ids:
             number += 1
             unused = f"{plain[: _LONGEST_ID - 8]}_{number}"
         self._ids.add(unused)
+        self._numbers[plain] = number
         return unused
 
 
