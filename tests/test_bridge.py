@@ -79,10 +79,16 @@ def test_an_error_while_idle_cancels_the_work(bridge):
 
 
 def test_events_arrive_while_the_generator_still_runs(bridge):
-    with bridge.stream(count, 50, 0.02) as numbers:
-        began = time.monotonic()
-        assert next(numbers) == 0
-        assert time.monotonic() - began < 0.5
+    heard = threading.Event()
+
+    async def waits() -> AsyncGenerator[bool]:
+        yield heard.is_set()
+        yield await asyncio.to_thread(heard.wait, 20)
+
+    with bridge.stream(waits) as events:
+        assert next(events) is False
+        heard.set()
+        assert list(events) == [True]
 
 
 def test_an_error_in_the_middle_comes_after_the_events_before_it(bridge):
@@ -104,11 +110,18 @@ def test_leaving_a_stream_early_cancels_it_once_and_waits_for_its_last_write(bri
 
 
 def test_cancelling_returns_what_had_arrived_and_was_not_taken(bridge):
-    with bridge.stream(count, 1000, 0.01) as numbers:
+    arrived = threading.Event()
+
+    async def four() -> AsyncGenerator[int]:
+        for number in range(4):
+            yield number
+        arrived.set()
+        await asyncio.sleep(60)
+
+    with bridge.stream(four) as numbers:
         assert next(numbers) == 0
-        time.sleep(0.2)
-        rest = numbers.cancel()
-        assert rest[:3] == [1, 2, 3]
+        assert arrived.wait(20)
+        assert numbers.cancel() == [1, 2, 3]
         assert list(numbers) == []
 
 

@@ -250,6 +250,15 @@ async def test_invariant_17_short_turns_are_compacted_as_often_as_the_window_fil
         assert all(each.window_tokens > limits.soft for each in triggered)
 
 
+async def test_a_message_is_read_by_a_summariser_once_and_then_only_its_summaries_are(store_path):
+    llm = Model()
+    async with await create(store_path, llm, 16_000) as session:
+        await fill(session, 150)
+        ingested = sum(message.tokens for message in await session.messages() if not message.is_summary)
+    assert len(llm.orders) > 8
+    assert sum(order.tokens for order in llm.orders) <= 1.5 * ingested
+
+
 # -- what is told ------------------------------------------------------------------------------------------------
 
 
@@ -1047,6 +1056,7 @@ COMPACTING = """
     async def main():
         session = await MnesisSession.load(sys.argv[2], db_path=sys.argv[1], llm=Model(summarise=slowly))
         if len(sys.argv) > 3:
+            print("ready", flush=True)
             sys.stdin.readline()
         result = await session.compact()
         print("saved", result.tokens_before - result.tokens_after, flush=True)
@@ -1062,7 +1072,9 @@ async def test_two_processes_that_compact_one_session_leave_every_message_covere
             await session.record(talk(number), "Noted.")
     workers = [start(COMPACTING, store_path, session.id, "wait") for _ in range(2)]
     try:
-        await asyncio.sleep(1.5)
+        for worker in workers:
+            assert worker.stdout is not None
+            assert await asyncio.to_thread(worker.stdout.readline) == "ready\n"
         for worker in workers:
             assert worker.stdin is not None
             worker.stdin.write("\n")

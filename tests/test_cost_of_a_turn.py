@@ -15,18 +15,23 @@ def says(number: int) -> str:
     )
 
 
-async def test_a_turn_with_its_compactions_costs_as_many_steps_after_a_thousand_turns_as_after_a_hundred(store_path):
+async def test_a_turn_with_its_compactions_costs_as_many_steps_and_bytes_after_a_thousand_turns_as_after_a_hundred(
+    store_path,
+):
     async with await MnesisSession.create(
         model="offline/quote", pool=(db := await Database.open(StoreConfig(db_path=store_path))), config=config(4_000)
     ) as session:
         steps = await Steps.of(db)
-        costs = []
+        costs, pages = [], []
         for number in range(1_000):
             before = steps.taken
             await session.record(says(2 * number), says(2 * number + 1))
             await settled(session)
             costs.append(steps.taken - before)
+            pages.append(await db.read(lambda cx: cx.execute("PRAGMA page_count").fetchone()[0]))
         assert len(await session.summaries()) > 100
     await db.close()
     early, late = statistics.mean(costs[100:300]), statistics.mean(costs[-200:])
     assert late <= 1.3 * early, f"{early:.0f} hundred steps a turn at first, {late:.0f} at the end"
+    early, late = (pages[300] - pages[100]) / 200, (pages[-1] - pages[-201]) / 200
+    assert late <= 1.3 * early, f"{early:.2f} pages a turn at first, {late:.2f} at the end"

@@ -130,11 +130,10 @@ def test_a_chat_in_plain_cells_waits_or_is_awaited_beside_the_kernels_own_loop_a
 
 
 def test_a_turn_in_the_background_goes_on_between_cells_and_is_waited_for_or_stopped(run, store):
-    run(SLOW_SESSION.replace("delay=0.02", "delay=0.002"))
+    run(SLOW_SESSION.replace("delay=0.02", "delay=0.004"))
     ran = run("%%mnesis --bg -o reply\nGo on for long.")
     assert any("application/vnd.jupyter.widget-view+json" in shown for shown in ran.displays)
-    time.sleep(0.5)
-    run("assert 'word word' in reply.text")
+    run("import time\nwhile 'word word' not in reply.text: time.sleep(0.02)\nassert not reply.done")
     ran = run("assert reply.result().text.count('word') == 500")
     assert "word word" in ran.text
     run(SLOW_SESSION)

@@ -86,8 +86,7 @@ async def test_each_of_two_thousand_needles_is_in_the_window_or_reachable_and_wa
     visible = needles(" ".join(item.text for item in window.items if item.kind != "summary"))
     assert llm.seen | visible == everything, "seen or visible = 1.0"
     assert await reachable(session) == everything
-    if hasattr(session, "expand"):
-        await check_by_expanding(session, everything)
+    await check_by_expanding(session, everything)
     compactions = sum(snapshot.compaction_triggered for snapshot in session.history())
     ratio = llm.summarised / ingested
     print(

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from notebook_shell import opened
@@ -248,13 +247,19 @@ def test_a_provider_that_fails_at_once_has_no_reply_and_names_the_error(notebook
 def test_an_interrupt_stops_the_reply_and_the_turn_is_stored_as_aborted(notebook):
     notebook("%%mnesis\nHello.")  # what is imported with the first reply is there
     notebook("%mnesis new")
-    llm = ScriptedProvider([Reply("one two three four five six", delay=0.05), "Whole."])
+    heard = threading.Event()
+
+    class Heard(ScriptedProvider):
+        async def stream(self, request):
+            async for piece in super().stream(request):
+                yield piece
+                heard.set()
+
+    llm = Heard([Reply("one two three four five six " * 100, delay=0.05), "Whole."])
     mnesis_jupyter.open_session(model="test/scripted", llm=llm)
 
     def interrupt():
-        while not llm.requests:
-            time.sleep(0.01)
-        time.sleep(0.12)  # amid the words
+        heard.wait(60)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()

@@ -360,9 +360,10 @@ async def test_a_turn_may_be_cancelled_at_any_moment(store_path):
 
 
 async def test_a_timeout_of_the_caller_aborts_the_turn(store_path):
-    session = await create(store_path, ScriptedProvider([Reply(["at once ", "never"], delay=0.1), "fine again"]))
+    session = await create(store_path, ScriptedProvider([Reply(["at once ", "never"], delay=60), "fine again"]))
+    await session.context()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(session.send("one"), 0.15)
+        await asyncio.wait_for(session.send("one"), 0.5)
     assert states(store_path) == ["aborted"]
     await assert_usable(session, store_path)
     await session.close()
