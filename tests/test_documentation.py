@@ -18,6 +18,9 @@ from notebook_shell import opened
 from openai_server import OpenAIServer
 from workers import ROOT
 
+import mnesis
+import mnesis_jupyter
+from mnesis import operators
 from mnesis.cli import main as terminal_command
 
 sys.path.insert(0, str(ROOT / "docs" / "_tools"))
@@ -185,6 +188,14 @@ def test_what_is_generated_is_a_list_with_headings_or_rows(name):
     made = generated.GENERATED[name]()
     assert "| " in made or "###" in made
     assert "None |" not in made.replace("`None` |", "")
+
+
+@pytest.mark.parametrize("package", [mnesis, mnesis_jupyter, operators], ids=lambda package: package.__name__)
+def test_every_public_name_is_in_the_reference(package):
+    listed = re.findall(r"^::: [\w.]+\.(\w+)$", (DOCS / "api.md").read_text("utf-8"), re.MULTILINE)
+    elsewhere = {*vars(mnesis.errors), *re.findall(r"^### (\w+)$", generated.settings(), re.MULTILINE), "MnesisConfig"}
+    called_by_ipython = {"load_ipython_extension", "unload_ipython_extension"}
+    assert set(package.__all__) - {*listed, "frames"} - elsewhere - called_by_ipython == set()
 
 
 def test_every_table_of_the_store_is_in_the_design():
