@@ -330,6 +330,19 @@ async def test_history_says_which_turns_set_off_a_compaction_and_what_came_of_it
         assert resumed.history() == history
 
 
+async def test_history_that_was_asked_for_before_a_compaction_tells_of_it_afterwards(store_path):
+    async with await create(store_path, Model()) as session:
+        await fill(session, 4)
+        assert not any(snapshot.compaction_triggered for snapshot in session.history())
+        result = await session.compact()
+        await session.send("Go on.")
+        last, newest = session.history()[-2:]
+        assert (last.compaction_triggered, last.compact_result) == (True, result)
+        assert (newest.compaction_triggered, newest.compact_result) == (False, None)
+        async with await MnesisSession.load(session.id, db_path=store_path, llm=Model()) as loaded:
+            assert loaded.history() == session.history()
+
+
 async def test_a_compaction_without_turns_is_in_no_turns_history_also_after_load(store_path):
     async with await create(store_path, Model()) as session:
         await session.compact()

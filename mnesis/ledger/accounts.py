@@ -33,6 +33,8 @@ class Accounts:
         self.usage = TokenUsage()
         self._session_id = session_id
         self._compactions = list(compactions)
+        self._told: list[TurnSnapshot] = []
+        """The snapshots of the first turns, as far as they were asked for, and nothing has changed since."""
 
     def forked(self, session_id: str, turn: int, event: int) -> Self:
         """Those of a fork, which shares the turns up to one and what happened up to an event."""
@@ -49,12 +51,14 @@ class Accounts:
         """Take in the turns from `start` on (by default the first of them)."""
         first = start if start is not None else rows[0].idx if rows else len(self.rows)
         self.rows[first:] = rows
+        del self._told[first:]
         self.usage += turns.usage_of(row for row in rows if row.session_id == self._session_id)
 
     def note(self, seq: int, turn: int | None, event: MnesisEvent, payload: Payload) -> None:
         """Take in an event by its number, where it tells of a turn's compaction."""
         if event in COMPACTIONS and turn is not None:
             self._compactions.append((seq, turn, event, payload))
+            del self._told[turn:]
 
     @property
     def cost(self) -> float | None:
@@ -64,11 +68,16 @@ class Accounts:
 
     def snapshots(self) -> list[TurnSnapshot]:
         """The window of each finished turn, in tokens by kind, and what compaction it set off."""
+        if new := self.rows[len(self._told) : self.settled()]:
+            self._told += self._snapshots(new)
+        return list(self._told)
+
+    def _snapshots(self, rows: Sequence[TurnRow]) -> list[TurnSnapshot]:
         triggered = {turn for _, turn, event, _ in self._compactions if event is MnesisEvent.COMPACTION_TRIGGERED}
         results = {
             turn: payload.result()
             for _, turn, _, payload in self._compactions
-            if isinstance(payload, CompactionCompletedPayload)
+            if turn >= rows[0].idx and isinstance(payload, CompactionCompletedPayload)
         }
         return [
             TurnSnapshot(
@@ -77,8 +86,7 @@ class Accounts:
                 compaction_triggered=row.idx in triggered,
                 compact_result=results.get(row.idx),
             )
-            for row in self.rows
-            if row.state != TurnState.OPEN
+            for row in rows
         ]
 
     def correction(self, model: str) -> float:
