@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from mnesis.local import folder
 
-pytest_plugins = ["fixtures_openai", "fixtures_kernel"]
+pytest_plugins = ["fixtures_openai", "fixtures_kernel", "fixtures_notebook"]
 
 settings.register_profile("fast", max_examples=12, deadline=None)
 settings.register_profile("thorough", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,6 +1,8 @@
-"""Counts what a store does, in steps of SQLite's virtual machine: the same on any machine, however busy."""
+"""Counts of steps, which are the same on any machine, however busy: of SQLite's virtual machine, and of Python."""
 
-from typing import Self
+import sys
+from collections.abc import Callable
+from typing import Any, Self
 
 from mnesis import Database
 
@@ -20,3 +22,20 @@ class Steps:
     def _count(self) -> int:
         self.taken += 1
         return 0
+
+
+def lines_of(work: Callable[[], object]) -> int:
+    """How many lines of Python it takes, and calls and returns."""
+    counted = 0
+
+    def count(*_: object) -> Callable[..., Any]:
+        nonlocal counted
+        counted += 1
+        return count
+
+    sys.settrace(count)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+    return counted

@@ -1,10 +1,7 @@
 """`%%mnesis --bg`: turns that run on after their cell, in a real IPython shell."""
 
-import time
-
 import pytest
-from front_end import connected
-from notebook_shell import opened
+from waiting import waited
 
 import mnesis_jupyter
 from mnesis import Authentication, MnesisError
@@ -16,30 +13,12 @@ COUNTED = str(SLOW.text)
 ENDLESS = Reply("word " * 2_000, delay=0.02)
 
 
-@pytest.fixture
-def front(monkeypatch):
-    with connected(monkeypatch) as front:
-        yield front
-
-
-@pytest.fixture
-def notebook(front, store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    with opened() as notebook:
-        yield notebook
+pytestmark = pytest.mark.usefixtures("front")
 
 
 def script(*replies, **options):
     """A session of the kernel that answers from a list."""
     return mnesis_jupyter.open_session(model="test/scripted", llm=ScriptedProvider(replies), **options)
-
-
-def waited(condition, seconds=20):
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def states(front):

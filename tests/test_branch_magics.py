@@ -3,19 +3,16 @@
 import re
 
 import pytest
-from notebook_shell import opened
 
 from mnesis import InputError, NotFound, StoreError
 from mnesis_jupyter import frames
 
 
 @pytest.fixture
-def notebook(store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    with opened() as notebook:
-        for text in ("My name is Ada.", "My dog is Rex.", "My cat is Tom."):
-            notebook(f"%%mnesis -s one\n{text}")
-        yield notebook
+def notebook(notebook):
+    for text in ("My name is Ada.", "My dog is Rex.", "My cat is Tom."):
+        notebook(f"%%mnesis -s one\n{text}")
+    return notebook
 
 
 def test_a_fork_shares_the_past_up_to_a_turn_and_is_current(notebook):

@@ -1,22 +1,14 @@
 """`--attach`, `--format`, `--max-tokens`, `--temperature` and the cost of a dry run, in a real IPython shell."""
 
+import attachments
 import pandas as pd
 import pytest
-from notebook_shell import opened
 from pictures import png
 
 import mnesis_jupyter
 from mnesis import InputError
 from mnesis.llm.scripted import ScriptedProvider
 from mnesis_jupyter import frames
-
-
-@pytest.fixture
-def notebook(store_path, monkeypatch, tmp_path):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    monkeypatch.chdir(tmp_path)
-    with opened() as notebook:
-        yield notebook
 
 
 @pytest.fixture
@@ -89,18 +81,9 @@ def test_several_things_go_along_and_a_path_may_be_in_a_variable(notebook, provi
     assert sent(provider).index("first") < sent(provider).index("second") < sent(provider).index("Compare.")
 
 
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("nowhere.txt", "no such file here, and no such name"),
-        (".", "a folder"),
-        ("empty.txt", "it is empty"),
-        ("number", "a int cannot be attached"),
-    ],
-)
+@pytest.mark.parametrize(("name", "told"), attachments.REFUSED)
 def test_what_cannot_be_attached_is_told_before_anything_is_stored(notebook, tmp_path, store_path, name, told):
-    (tmp_path / "empty.txt").touch()
-    notebook.names["number"] = 3
+    attachments.put(notebook, tmp_path)
     ran = notebook.run(f"%%mnesis --attach {name}\nHello.")
     assert isinstance(ran.error, InputError)
     assert told in str(ran.error)

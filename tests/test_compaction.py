@@ -7,14 +7,12 @@ import json
 import re
 import signal
 import sqlite3
-import sys
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from provider_rules import check_anthropic, check_openai
+from steps import lines_of
 from summarisers import (
     MARK,
     Model,
@@ -1271,27 +1269,15 @@ def test_as_many_outputs_are_pruned_as_it_takes_in_steps_that_grow_with_their_nu
     budget = Budget(context_limit=10**9, output_reserve=0, compaction_reserve=0, usable=10**9, soft=10**9)
     config = CompactionConfig(prune_protect_tokens=0, prune_minimum_tokens=0)
 
-    def pruned(outputs: int, excess: int) -> tuple[list[int], int]:
+    def pruned(outputs: int, excess: int) -> list[int]:
         entries = [Entry(at, f"m{at}", (_output(at),), at, at, role="user") for at in range(outputs + 1)]
-        counted = 0
+        return [saved for _, saved in prunable(entries, excess, budget, config, counter)]
 
-        def count(*_: object) -> Callable[..., Any]:
-            nonlocal counted
-            counted += 1
-            return count
-
-        sys.settrace(count)
-        try:
-            found = prunable(entries, excess, budget, config, counter)
-        finally:
-            sys.settrace(None)
-        return [saved for _, saved in found], counted
-
-    saved, lines = pruned(200, 10**8)
+    saved = pruned(200, 10**8)
     assert len(saved) == 200
-    assert pruned(200, sum(saved[:50]))[0] == saved[:50]
-    assert pruned(200, sum(saved[:50]) + 1)[0] == saved[:51]
-    assert pruned(400, 10**8)[1] < 2.5 * lines
+    assert pruned(200, sum(saved[:50])) == saved[:50]
+    assert pruned(200, sum(saved[:50]) + 1) == saved[:51]
+    assert lines_of(lambda: pruned(400, 10**8)) < 2.5 * lines_of(lambda: pruned(200, 10**8))
 
 
 def _output(at: int) -> ContextItem:

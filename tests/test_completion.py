@@ -4,21 +4,11 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import pytest
 from IPython.core.completer import provisionalcompleter
-from notebook_shell import opened
 
 import mnesis_jupyter
 from mnesis_jupyter import frames
 from mnesis_jupyter.commands import COMMANDS
-
-
-@pytest.fixture
-def notebook(store_path, monkeypatch, tmp_path):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    monkeypatch.chdir(tmp_path)
-    with opened() as notebook:
-        yield notebook
 
 
 def offered(notebook, text, at=None):

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 
 import pytest
-from workers import run
+from workers import DEADLY, run
 
 from mnesis import MnesisSession
 from mnesis.llm.scripted import ScriptedProvider
@@ -91,27 +91,9 @@ for _ in range(rounds):
 
 KILL_AT_STATEMENT = (
     CHILD
+    + DEADLY
     + """
 path, session_id, statements = sys.argv[1], sys.argv[2], range(int(sys.argv[3]), int(sys.argv[4]))
-connect = sqlite3.connect
-
-def deadly(count):
-    "A sqlite3.connect whose connections die as they begin their statement number `count`."
-    left = count
-
-    def tick(statement):
-        nonlocal left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def opened(*arguments, **options):
-        connection = connect(*arguments, **options)
-        connection.set_trace_callback(tick)
-        return connection
-
-    sqlite3.connect = opened
-
 async def one_of_each(acknowledge):
     session = await MnesisSession.load(session_id, db_path=path, llm=ScriptedProvider([answer], cycle=True))
     n = len(session.history())

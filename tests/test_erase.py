@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 from summarisers import Model, create, fill, needle
-from workers import output
+from workers import DEADLY, output
 
 import mnesis
 from mnesis import FileConfig, MnesisConfig, MnesisSession, SessionBusy, SessionNotFoundError, StoreError
@@ -95,23 +95,11 @@ async def test_what_is_not_there_is_not_erased(store_path):
         await mnesis.erase("x", db_path=store_path)
 
 
-KILLED = """
-import asyncio, os, signal, sqlite3, sys
+KILLED = (
+    DEADLY
+    + """
+import asyncio, sys
 import mnesis
-connect = sqlite3.connect
-
-def deadly(count):
-    left = count
-    def tick(statement):
-        nonlocal left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-    def opened(*arguments, **options):
-        connection = connect(*arguments, **options)
-        connection.set_trace_callback(tick)
-        return connection
-    sqlite3.connect = opened
 
 for count in range(0, 2000, 9):
     pid = os.fork()
@@ -130,6 +118,7 @@ for count in range(0, 2000, 9):
     assert (turns, marks) in [(3, 0), (0, 1)], (turns, marks)
     store.close()
 """
+)
 
 
 async def test_an_erase_is_whole_or_has_not_happened_wherever_its_process_is_killed(store_path):

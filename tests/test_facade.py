@@ -5,7 +5,6 @@ import inspect
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from notebook_shell import opened
 
 import mnesis_jupyter
 from mnesis import InputError, MnesisSession, NotFound, SessionClosed, TextDelta, TurnComplete
@@ -14,11 +13,9 @@ from mnesis_jupyter import frames
 
 
 @pytest.fixture
-def notebook(store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    with opened() as notebook:
-        notebook("import mnesis_jupyter")
-        yield notebook
+def notebook(notebook):
+    notebook("import mnesis_jupyter")
+    return notebook
 
 
 def test_a_chat_answers_remembers_and_shows_its_window(notebook):

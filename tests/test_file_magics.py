@@ -1,10 +1,9 @@
 """`%mnesis attach` and `files`, and what becomes of them in the next turn, in a real IPython shell."""
 
+import attachments
 import pandas as pd
 import pytest
-from front_end import connected
 from IPython.core.completer import provisionalcompleter
-from notebook_shell import opened
 from pictures import png
 
 import mnesis_jupyter
@@ -12,20 +11,6 @@ from mnesis import BadRequest, FileConfig, InputError, MnesisConfig, NotFound
 from mnesis.llm.scripted import ScriptedProvider
 from mnesis_jupyter import frames
 from mnesis_jupyter.widgets import Budget
-
-
-@pytest.fixture
-def notebook(store_path, monkeypatch, tmp_path):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    monkeypatch.chdir(tmp_path)
-    with opened() as notebook:
-        yield notebook
-
-
-@pytest.fixture
-def front(monkeypatch):
-    with connected(monkeypatch) as front:
-        yield front
 
 
 @pytest.fixture
@@ -142,22 +127,13 @@ def test_a_turn_in_the_background_takes_it_along(notebook, provider, towns):
     assert sent(provider) == "And now?"
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ("nowhere.txt", "%mnesis attach nowhere.txt: there is no such file here, and no such name"),
-        (".", "a folder"),
-        ("empty.txt", "it is empty"),
-        ("number", "a int cannot be attached"),
-        ("", "name a file, or a variable"),
-    ],
-)
+@pytest.mark.parametrize(("line", "told"), [*attachments.REFUSED, ("", "name a file, or a variable")])
 def test_what_cannot_be_attached_is_told_and_does_not_wait(notebook, provider, tmp_path, line, told):
-    (tmp_path / "empty.txt").touch()
-    notebook.names["number"] = 3
+    attachments.put(notebook, tmp_path)
     ran = notebook.run(f"%mnesis attach {line}")
     assert isinstance(ran.error, InputError)
     assert told in str(ran.error)
+    assert str(ran.error).startswith("%mnesis attach")
     notebook("%%mnesis\nHello.")
     assert sent(provider) == "Hello."
 

@@ -4,7 +4,6 @@ import argparse
 
 import pytest
 from IPython.core.completer import provisionalcompleter
-from notebook_shell import opened
 
 from mnesis_jupyter import cell, frames, map_cell
 from mnesis_jupyter.commands import COMMANDS
@@ -25,13 +24,10 @@ NAMED = {"session", "other", "model", "id", "summary", "file", "db", "attach", "
 
 
 @pytest.fixture
-def notebook(store_path, monkeypatch, tmp_path):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    monkeypatch.chdir(tmp_path)
+def notebook(notebook, tmp_path):
     (tmp_path / "notes.txt").write_text("Read me.", encoding="utf-8")
-    with opened() as notebook:
-        notebook("%mnesis new chat --window 1500\nnotes = ['Read me.']")
-        yield notebook
+    notebook("%mnesis new chat --window 1500\nnotes = ['Read me.']")
+    return notebook
 
 
 def offered(notebook, text):

@@ -5,7 +5,6 @@ import re
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_windows import all_matches, answered, chatter, settled, small
+from steps import lines_of
 
 from mnesis import CompactionConfig, InputError, MnesisConfig, MnesisSession, NotFound, SessionClosed, Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
@@ -415,19 +415,7 @@ def test_the_place_with_most_words_is_found_in_steps_that_grow_as_the_text_does(
     """A pair of characters that repeats is a hit each time."""
 
     def lines(times: int) -> int:
-        counted = 0
-
-        def count(*_: object) -> Callable[..., Any]:
-            nonlocal counted
-            counted += 1
-            return count
-
-        sys.settrace(count)
-        try:
-            densest(LOG * times, query_of("数据库 超时"), 100)
-        finally:
-            sys.settrace(None)
-        return counted
+        return lines_of(lambda: densest(LOG * times, query_of("数据库 超时"), 100))
 
     assert lines(200) < 2.5 * lines(100)
 

@@ -9,11 +9,10 @@ import sys
 import textwrap
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from openai_server import Answer, OpenAIServer, overflow, refuse, usage, wrong_key
+from steps import lines_of
 
 from mnesis.errors import (
     Authentication,
@@ -527,23 +526,8 @@ def test_of_a_known_key_no_piece_is_left(text, shown):
 def test_a_long_text_takes_no_more_steps_of_ours_to_redact_than_a_short_one(monkeypatch):
     monkeypatch.setenv("ODD_API_KEY", ODD_KEY)
 
-    def lines(text: str) -> int:
-        counted = 0
-
-        def count(*_: object) -> Callable[..., Any]:
-            nonlocal counted
-            counted += 1
-            return count
-
-        sys.settrace(count)
-        try:
-            redact(text)
-        finally:
-            sys.settrace(None)
-        return counted
-
-    lines("one two")  # what is compiled once is compiled now
-    assert lines("one two " * 10_000) == lines("one two")
+    redact("one two")  # what is compiled once is compiled now
+    assert lines_of(lambda: redact("one two " * 10_000)) == lines_of(lambda: redact("one two"))
 
 
 def test_switches_and_paths_in_the_environment_are_no_keys(monkeypatch, tmp_path):

@@ -22,13 +22,6 @@ from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis_jupyter import frames
 
 
-@pytest.fixture
-def notebook(store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    with opened() as notebook:
-        yield notebook
-
-
 def script(*replies, **options):
     """A session of the kernel that answers from a list."""
     return mnesis_jupyter.open_session(model="test/scripted", llm=ScriptedProvider(replies, **options))

@@ -1,11 +1,8 @@
 """`%%mnesis map --bg` and `llm_map(…, background=True)`: maps that run on after their cell, in a real IPython shell."""
 
-import time
-
 import pandas as pd
 import pytest
-from front_end import connected
-from notebook_shell import opened
+from waiting import waited
 
 import mnesis_jupyter
 from mnesis import Authentication, BadRequest, InputError
@@ -14,17 +11,9 @@ from mnesis_jupyter import frames
 
 
 @pytest.fixture
-def front(monkeypatch):
-    with connected(monkeypatch) as front:
-        yield front
-
-
-@pytest.fixture
-def notebook(front, store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    with opened() as notebook:
-        notebook.names |= {"many": [f"item {number}" for number in range(40)], "mnesis_jupyter": mnesis_jupyter}
-        yield notebook
+def notebook(front, notebook):
+    notebook.names |= {"many": [f"item {number}" for number in range(40)], "mnesis_jupyter": mnesis_jupyter}
+    return notebook
 
 
 def scripted(*replies):
@@ -37,14 +26,6 @@ def begun(notebook, *replies, options="concurrency=2", **names):
     source = f"job = mnesis_jupyter.llm_map(many, '{{{{ item }}}}', llm=llm, background=True, {options})"
     notebook(source)
     return notebook.names["job"]
-
-
-def waited(condition, seconds=20):
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def press(widget):
@@ -140,7 +121,7 @@ def test_the_first_failures_are_shown_as_words_and_the_rest_is_counted(front, no
 
 
 def test_the_button_lets_what_is_under_way_be_finished_keeps_it_and_says_how_to_go_on(front, notebook):
-    job = begun(notebook, Reply("ok", delay=0.1))
+    job = begun(notebook, Reply("ok", delay=0.5))
     waited(lambda: job.progress.finished > 2)
     press(job.widget)
     stopped = job.result(timeout=10)

@@ -11,7 +11,6 @@ import time
 
 import pandas as pd
 import pytest
-from notebook_shell import opened
 from pydantic import BaseModel
 
 import mnesis_jupyter
@@ -28,12 +27,10 @@ class Person(BaseModel):
 
 
 @pytest.fixture
-def notebook(store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    with opened() as notebook:
-        notebook("import pandas as pd")
-        notebook.names |= {"Person": Person, "df": pd.DataFrame({"text": ["Ada", "Bob", "Eve"]}, index=list("abc"))}
-        yield notebook
+def notebook(notebook):
+    notebook("import pandas as pd")
+    notebook.names |= {"Person": Person, "df": pd.DataFrame({"text": ["Ada", "Bob", "Eve"]}, index=list("abc"))}
+    return notebook
 
 
 def shown(ran):

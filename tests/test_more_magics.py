@@ -4,20 +4,11 @@ import re
 
 import pytest
 from gguf_files import MODEL, tiny
-from notebook_shell import opened
 
 import mnesis_jupyter
 from mnesis import InputError
 from mnesis.llm.scripted import ScriptedProvider
 from mnesis_jupyter import frames
-
-
-@pytest.fixture
-def notebook(store_path, monkeypatch, tmp_path):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    monkeypatch.chdir(tmp_path)
-    with opened() as notebook:
-        yield notebook
 
 
 def row(ran, name):

@@ -4,7 +4,6 @@ import re
 import time
 
 import pytest
-from notebook_shell import opened
 from summarisers import Model, config
 from test_html import PAYLOADS
 from test_magics import shown
@@ -18,12 +17,9 @@ SIZE = 250
 HOSTILE = PAYLOADS[:40]
 
 
-@pytest.fixture
-def notebook(store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
+@pytest.fixture(autouse=True)
+def single_display(monkeypatch):
     monkeypatch.setenv("MNESIS_STREAM", "0")
-    with opened() as notebook:
-        yield notebook
 
 
 def begin(title="tour", **options):

@@ -8,7 +8,6 @@ import threading
 import time
 
 import pytest
-from notebook_shell import opened
 from test_html import PAYLOADS
 from test_views import look
 
@@ -41,12 +40,10 @@ class Station:
 
 
 @pytest.fixture
-def notebook(store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    with opened() as notebook:
-        notebook("from test_tool_cells import ASK, Station, rain, wind")
-        notebook.names["station"] = Station()
-        yield notebook
+def notebook(notebook):
+    notebook("from test_tool_cells import ASK, Station, rain, wind")
+    notebook.names["station"] = Station()
+    return notebook
 
 
 def calls(*each, text="", **more):

@@ -11,8 +11,6 @@ import time
 import ipywidgets
 import pytest
 import traitlets
-from front_end import connected
-from notebook_shell import opened
 from small_windows import SMALL, answered, settled
 
 import mnesis_jupyter
@@ -23,19 +21,6 @@ from mnesis_jupyter.state import state
 from mnesis_jupyter.widgets import Budget, Context, Inspector, Summaries, Timeline, inspect
 
 WIDGETS = (Budget, Context, Summaries, Timeline, Inspector)
-
-
-@pytest.fixture
-def front(monkeypatch):
-    with connected(monkeypatch) as front:
-        yield front
-
-
-@pytest.fixture
-def notebook(store_path, monkeypatch):
-    monkeypatch.setenv("MNESIS_DB", str(store_path))
-    with opened() as notebook:
-        yield notebook
 
 
 async def held(session: MnesisSession, turns: int, start: int = 0) -> None:

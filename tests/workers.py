@@ -39,3 +39,28 @@ def output(code: str, *arguments: Any, timeout: float = 30, **environment: str) 
     done = run(code, *arguments, timeout=timeout, **environment)
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+DEADLY = """
+import os, signal, sqlite3
+
+connect = sqlite3.connect
+
+def deadly(count):
+    "A sqlite3.connect whose connections die as they begin their statement number `count`."
+    left = count
+
+    def tick(statement):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def opened(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(tick)
+        return connection
+
+    sqlite3.connect = opened
+"""
+"""For a program that shall be killed as it begins its SQL statement number `count`: `deadly(count)`."""
