@@ -9,7 +9,7 @@ from mnesis.ids import kind_of
 from mnesis.models.maps import MapResult, MapRunInfo
 from mnesis.operators.inputs import stored
 from mnesis.operators.run import MapResults, MapRun, Where
-from mnesis.progress import shown, track
+from mnesis.progress import is_watched, shown, track
 from mnesis.store import maps
 from mnesis.store.lock import living
 from mnesis.store.maps import ItemRow, Kind, RunRow, owners_of
@@ -73,9 +73,12 @@ async def read_to_end(run: MapRun) -> MapResults:
     """What a run does, read to its end, with a bar on stderr where that is a terminal."""
     results: list[MapResult] = []
     with shown(), track("mapping", run.progress.total, "items") as progress:
+        told = is_watched()
         async for result in run:
             results.append(result)
-            progress.reach(run.progress.finished, run.progress.total)
+            if told:
+                now = run.progress
+                progress.reach(now.finished, now.total)
     results.sort(key=lambda result: result.index)
     return MapResults(results, run.progress)
 
