@@ -32,7 +32,8 @@ from mnesis.models.message import Part
 from mnesis.operators import LLMMap
 from mnesis_jupyter import frames
 from mnesis_jupyter.current import CURRENT
-from mnesis_jupyter.frames import query, saving
+from mnesis_jupyter.frames import contents, log, memory, query, saving, tables
+from mnesis_jupyter.frames import maps as map_views
 from mnesis_jupyter.frames.tables import TABLES
 
 VIEWS = {
@@ -484,7 +485,7 @@ async def test_the_examples_in_the_docstrings_are_true(store, monkeypatch):
         builtins, "_", None, raising=False
     )  # doctest sets it, and IPython then leaves it alone for good
     await some_turns(store)
-    for module in (frames, query, saving):
+    for module in (log, contents, memory, map_views, tables, query, saving):
         failed, attempted = doctest.testmod(module, extraglobs={"frames": frames})
         assert attempted > 0
         assert failed == 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from mnesis_jupyter.frames import rows
+from mnesis_jupyter.frames.reading import rows
 from mnesis_jupyter.frames.window import WINDOW_ITEMS
 
 PREVIEW = 160

@@ -6,7 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnesis import NotFound
-from mnesis_jupyter.frames.reading import BOOL, CATEGORY, FLOAT, INT, TEXT, TIME, View, column, rows
+from mnesis_jupyter.frames.reading import (
+    BOOL,
+    CATEGORY,
+    FLOAT,
+    INT,
+    TEXT,
+    TIME,
+    Moment,
+    SessionLike,
+    View,
+    column,
+    period,
+    read,
+    rows,
+    scope,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,10 +64,31 @@ MAP_RUNS = View(
         "kind": "r.kind = :kind",
         "state": f"{STATE} = :state",
         "model": "r.model = :model",
-        "since": "r.created_at >= :since",
-        "until": "r.created_at < :until",
+        **period("r.created_at"),
     },
 )
+
+
+def map_runs(
+    session: SessionLike = None,
+    *,
+    kind: str | None = None,
+    state: str | None = None,
+    model: str | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    db: str | Path | None = None,
+) -> "pd.DataFrame":
+    """One row a run of a map (`LLMMap`, `AgenticMap`): where its items are, what it has used. Key: `run_id`.
+
+    With `session`, those that it asked for. `total` is missing while the inputs are not all stored. `state` is
+    "stopped" also where its process died. `unpriced` counts the items of unknown cost.
+
+    >>> len(frames.map_runs(state="stopped"))
+    0
+    """
+    return read(MAP_RUNS, session, db, kind=kind, state=state, model=model, since=since, until=until)
+
 
 # What failed and is done again is without its error by then, though the column keeps it until there is another result.
 MAP_ITEMS = View(
@@ -87,6 +123,28 @@ MAP_ITEMS = View(
     filters={"run": "i.run_id = :run", "state": "i.state = :state", "error_kind": "i.error_kind = :error_kind"},
 )
 
+
+def map_items(
+    run: str | None = None,
+    *,
+    state: str | None = None,
+    error_kind: str | None = None,
+    session: SessionLike = None,
+    db: str | Path | None = None,
+) -> "pd.DataFrame":
+    """One row an item of a run, in the order of its inputs; of all runs without one. Key: `run_id`, `item`.
+
+    `input` and `output` are JSON. Raises `NotFound` for a run that is not there.
+
+    >>> frames.map_items(state="failed").empty
+    True
+    """
+    path, _ = scope(session, db)
+    if run is not None and not rows(path, "SELECT 1 FROM map_run WHERE id = ?", (run,)):
+        raise NotFound("run", str(run), f"{path} does not hold it; frames.map_runs() lists them")
+    return read(MAP_ITEMS, session, db, run=run, state=state, error_kind=error_kind)
+
+
 _RESULTS = """
     SELECT idx, state, output, CASE state WHEN 'failed' THEN error END, CASE state WHEN 'failed' THEN error_kind END,
         attempts, cost
@@ -94,6 +152,16 @@ _RESULTS = """
 """
 _BESIDE = {"success": BOOL, "error": TEXT, "error_kind": CATEGORY, "attempts": INT, "cost": FLOAT}
 _DTYPES = {"string": TEXT, "integer": INT, "number": FLOAT, "boolean": BOOL}
+
+
+def map_results(run: str, *, index: Any = None, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row an item of a run: the fields of its output as columns, or `output`; beside them how it went.
+
+    Those are `success` (missing while the item is not done), `error`, `error_kind`, `attempts`, `cost`; where a field
+    is called so, that of the item ends in `_`. Key: `item`, or the `index` that is given. Raises `NotFound`.
+    """
+    path, _ = scope(None, db)
+    return results(path, run, index)
 
 
 def results(path: Path, run: str, index: "pd.Index[Any] | None") -> "pd.DataFrame":
@@ -147,3 +215,14 @@ def _column(values: list[Any], dtype: str) -> "pd.Series[Any]":
         return column(values, dtype)
     except (TypeError, ValueError, OverflowError):  # as an integer that is larger than 64 bits
         return column(values, "object")
+
+
+def map_listing(path: Path, count: int) -> list[tuple[str, str, int | None, int, int, str, str, str]]:
+    """Of the newest runs: state, model, items, done, failed, time of creation (UTC), id, beginning of the template."""
+    query = f"""
+        SELECT {STATE}, r.model, r.total, (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'done'),
+            (SELECT count(*) FROM map_item WHERE run_id = r.id AND state = 'failed'),
+            strftime('%Y-%m-%d %H:%M', r.created_at / 1000000, 'unixepoch'), r.id, substr(r.template, 1, 60)
+        FROM map_run r ORDER BY r.created_at DESC, r.id DESC LIMIT ?
+    """
+    return rows(path, query, (count,))

@@ -1,68 +1,15 @@
-"""The views over the windows and what was summarised, as SQL."""
+"""The window, and what gave way in it."""
 
-from mnesis_jupyter.frames.reading import BOOL, CATEGORY, FLOAT, INT, TEXT, TIME, View
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnesis import InputError, NotFound
+from mnesis_jupyter.current import CURRENT
+from mnesis_jupyter.frames.reading import SessionLike, View, columns, frame_of, read, rows, scope
 from mnesis_jupyter.frames.window import WINDOW_ITEMS
 
-SUMMARIES = View(
-    """
-    SELECT s.session_id, s.id AS summary_id, s.kind, s.depth, s.level, s.model, s.first_turn, s.last_turn,
-        s.message_count AS messages, s.source_tokens, s.tokens, 1.0 - 1.0 * s.tokens / max(s.source_tokens, 1) AS saved,
-        c.died_view IS NULL AS in_window, s.text, s.certificate, s.prompt_hash,
-        c.born_view, c.died_view, s.created_at
-    FROM {summary} s JOIN {item} c ON c.ref = s.id AND c.{of} = s.{of} {where}
-    """,
-    ("session_id", "summary_id"),
-    {
-        "session_id": TEXT,
-        "summary_id": TEXT,
-        "kind": CATEGORY,
-        "depth": INT,
-        "level": INT,
-        "model": CATEGORY,
-        "first_turn": INT,
-        "last_turn": INT,
-        "messages": INT,
-        "source_tokens": INT,
-        "tokens": INT,
-        "saved": FLOAT,
-        "in_window": BOOL,
-        "text": TEXT,
-        "certificate": TEXT,
-        "prompt_hash": TEXT,
-        "born_view": INT,
-        "died_view": INT,
-        "created_at": TIME,
-    },
-    "{made}",
-    session="s.branch_id",
-    filters={"kind": "s.kind = :kind", "depth": "s.depth = :depth"},
-)
-
-SOURCES = View(
-    """
-    SELECT e.summary_id, e.idx AS source, s.session_id, e.kind, e.ref AS source_id, e.fidelity,
-        coalesce(m.role, 'summary') AS role, coalesce(m.turn, b.last_turn) AS turn,
-        coalesce(m.tokens, b.tokens) AS tokens
-    FROM summary_source e JOIN {summary} s ON s.id = e.summary_id
-    LEFT JOIN message m ON e.kind = 'message' AND m.id = e.ref
-    LEFT JOIN summary b ON e.kind = 'summary' AND b.id = e.ref {where}
-    """,
-    ("summary_id", "source"),
-    {
-        "summary_id": TEXT,
-        "source": INT,
-        "session_id": TEXT,
-        "kind": CATEGORY,
-        "source_id": TEXT,
-        "fidelity": CATEGORY,
-        "role": CATEGORY,
-        "turn": INT,
-        "tokens": INT,
-    },
-    "{made}, e.idx",
-    session="s.branch_id",
-    filters={"kind": "e.kind = :kind", "fidelity": "e.fidelity = :fidelity"},
-)
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONTEXT = View(
     WINDOW_ITEMS
@@ -72,19 +19,31 @@ CONTEXT = View(
     FROM item WINDOW sent AS (ORDER BY pos, texts, result, idx)
     """,
     ("pos",),
-    {
-        "pos": INT,
-        "kind": CATEGORY,
-        "id": TEXT,
-        "turn": INT,
-        "tokens": INT,
-        "tokens_so_far": INT,
-        "text": TEXT,
-        "stand_in": CATEGORY,
-        "born_view": INT,
-    },
+    columns("pos kind id turn tokens tokens_so_far text stand_in born_view"),
     "pos",
 )
+
+
+def context(session: SessionLike = None, turn: int | None = None, *, db: str | Path | None = None) -> "pd.DataFrame":
+    """One row an item of a window, in its order: the current one, or a past turn's as it was sent.
+
+    Without `session`, of the current one. Key: `pos`. The sum of `tokens` is the window's size. `text` is what stands
+    there; `stand_in` says where that is not the original: "pruned" or "excerpt". Summaries and files are sent within a
+    label, which `tokens` count as well.
+    Raises `NotFound` for a turn that is not there.
+
+    >>> frames.context("talk", turn=0)["kind"].tolist()
+    ['system', 'user']
+    """
+    if session is None and db is None:
+        session = CURRENT.session
+    if session is None:
+        raise InputError("there is no current session to show the window of; name one, as in context('my chat')")
+    path, id = scope(session, db)
+    _check_turns(path, id, turn)
+    query, _ = CONTEXT.sql(None, {})
+    return frame_of(CONTEXT, rows(path, query, {"session": id, "turn": turn, "after": -1}))
+
 
 # What came with its tokens, what went with as many taken away: so `tokens`, added up, is how the window grew.
 CONTEXT_CHANGES = View(
@@ -121,21 +80,7 @@ CONTEXT_CHANGES = View(
         LEFT JOIN message m ON m.id = x.ref LEFT JOIN summary s ON s.id = x.ref {where}
     """,
     ("session_id", "view", "id"),
-    {
-        "session_id": TEXT,
-        "view": INT,
-        "id": TEXT,
-        "turn": INT,
-        "change": CATEGORY,
-        "kind": CATEGORY,
-        "role": CATEGORY,
-        "first_turn": INT,
-        "last_turn": INT,
-        "tokens": INT,
-        "cause": CATEGORY,
-        "into_summary": TEXT,
-        "created_at": TIME,
-    },
+    columns("session_id view id turn change kind role first_turn last_turn tokens cause into_summary created_at"),
     "v.session_id, x.view, x.change DESC, x.pos, x.id",
     session="x.seen_by",
     filters={
@@ -145,3 +90,103 @@ CONTEXT_CHANGES = View(
         "cause": "v.cause = :cause",
     },
 )
+
+
+def context_changes(
+    session: SessionLike = None,
+    first: int | None = None,
+    last: int | None = None,
+    *,
+    change: str | None = None,
+    cause: str | None = None,
+    db: str | Path | None = None,
+) -> "pd.DataFrame":
+    """One row for each thing that came into the window, went out of it, or was pruned in it, with the cause.
+
+    Key: `session_id`, `view`, `id`. From the window of turn `first` to that of turn `last`; without them from the
+    beginning, and until now. `tokens` is by how much it made the window larger, so their sum is by how much the window
+    has grown, apart from its system prompt and tools. `turn` is the newest turn by then, `first_turn` and `last_turn`
+    are those that the thing is from, `into_summary` is what stands in the place of what went.
+    Raises `NotFound` for a turn that is not there.
+
+    >>> frames.context_changes("talk", 0, 1)[["change", "role", "cause"]].to_numpy().tolist()
+    [['came', 'assistant', 'reply'], ['came', 'user', 'user message']]
+    """
+    path, id = scope(session, db)
+    if id is not None:
+        _check_turns(path, id, first, last)
+    return read(CONTEXT_CHANGES, session, db, first=first, last=last, change=change, cause=cause)
+
+
+def _check_turns(path: Path, session: str | None, *turns: int | None) -> None:
+    for turn in turns:
+        if turn is not None and not rows(
+            path, "SELECT 1 FROM branch_turn WHERE branch_id = ? AND idx = ?", (session, turn)
+        ):
+            raise NotFound("turn", str(turn), f"session {session} does not have it; turns count from 0")
+
+
+SUMMARIES = View(
+    """
+    SELECT s.session_id, s.id AS summary_id, s.kind, s.depth, s.level, s.model, s.first_turn, s.last_turn,
+        s.message_count AS messages, s.source_tokens, s.tokens, 1.0 - 1.0 * s.tokens / max(s.source_tokens, 1) AS saved,
+        c.died_view IS NULL AS in_window, s.text, s.certificate, s.prompt_hash,
+        c.born_view, c.died_view, s.created_at
+    FROM {summary} s JOIN {item} c ON c.ref = s.id AND c.{of} = s.{of} {where}
+    """,
+    ("session_id", "summary_id"),
+    columns(
+        "session_id summary_id kind depth level model first_turn last_turn messages source_tokens tokens "
+        "saved in_window text certificate prompt_hash born_view died_view created_at"
+    ),
+    "{made}",
+    session="s.branch_id",
+    filters={"kind": "s.kind = :kind", "depth": "s.depth = :depth"},
+)
+
+
+def summaries(
+    session: SessionLike = None, *, kind: str | None = None, depth: int | None = None, db: str | Path | None = None
+) -> "pd.DataFrame":
+    """One row a summary, in the order in which they were made. Key: `session_id`, `summary_id`.
+
+    `saved` is the share of the sources' tokens that it freed; `certificate` is JSON: what its text no longer says.
+
+    >>> frames.summaries("talk", kind="leaf")["saved"].tolist()
+    []
+    """
+    return read(SUMMARIES, session, db, kind=kind, depth=depth)
+
+
+SOURCES = View(
+    """
+    SELECT e.summary_id, e.idx AS source, s.session_id, e.kind, e.ref AS source_id, e.fidelity,
+        coalesce(m.role, 'summary') AS role, coalesce(m.turn, b.last_turn) AS turn,
+        coalesce(m.tokens, b.tokens) AS tokens
+    FROM summary_source e JOIN {summary} s ON s.id = e.summary_id
+    LEFT JOIN message m ON e.kind = 'message' AND m.id = e.ref
+    LEFT JOIN summary b ON e.kind = 'summary' AND b.id = e.ref {where}
+    """,
+    ("summary_id", "source"),
+    columns("summary_id source session_id kind source_id fidelity role turn tokens"),
+    "{made}, e.idx",
+    session="s.branch_id",
+    filters={"kind": "e.kind = :kind", "fidelity": "e.fidelity = :fidelity"},
+)
+
+
+def sources(
+    session: SessionLike = None,
+    *,
+    kind: str | None = None,
+    fidelity: str | None = None,
+    db: str | Path | None = None,
+) -> "pd.DataFrame":
+    """One row for each message or summary that a summary stands for, and how much of it the summariser was given.
+
+    Key: `summary_id`, `source`.
+
+    >>> frames.sources("talk", fidelity="clipped").empty
+    True
+    """
+    return read(SOURCES, session, db, kind=kind, fidelity=fidelity)

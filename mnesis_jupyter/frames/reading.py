@@ -24,6 +24,29 @@ type Parameters = Sequence[Any] | Mapping[str, Any]
 INT, FLOAT, BOOL, TEXT, CATEGORY = "Int64", "Float64", "boolean", "string", "category"
 TIME = "datetime64[us, UTC]"
 
+_WORDS = {
+    TEXT: "id name title prompt from error origin hash text data arguments output url description payload certificate "
+    "summary path replay",
+    CATEGORY: "model agent state reason kind role type status event encoding counted fidelity in change cause",
+    INT: "seq turn turns part parts source sources messages tokens depth level view pos far size width height unpriced "
+    "budget largest compactions requests verbatim recall",
+    FLOAT: "cost seconds saved cached",
+    BOOL: "recorded partial kept window",
+    TIME: "at day",
+}
+_DTYPES = {word: dtype for dtype, words in _WORDS.items() for word in words.split()}
+"""By the last word of a column's name: `result_part_id` is a text as `id` is."""
+
+
+def columns(names: str, **others: str) -> dict[str, str]:
+    """Columns with their dtypes, which are the same in all views, but for `others`."""
+    return {name: others.get(name) or _DTYPES[name.rpartition("_")[2]] for name in names.split()}
+
+
+def period(moment: str) -> dict[str, str]:
+    """The filters of a view by time."""
+    return {"since": f"{moment} >= :since", "until": f"{moment} < :until"}
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -90,6 +113,11 @@ def _sql_value(name: str, value: Any) -> Any:
         return int(moment.to_datetime64().astype("datetime64[us]").astype("int64"))
     except (ValueError, TypeError) as error:
         raise InputError(f"{name}={value!r} is not a time; give a datetime or a text as '2026-05-03 14:00'") from error
+
+
+def store() -> Path:
+    """The file that this kernel's new sessions go to, and that is read where no `db` is given."""
+    return CURRENT.store
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------

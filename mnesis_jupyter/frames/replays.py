@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnesis import InputError, Replay, ReplayTurn
 from mnesis.errors import describe_value
-from mnesis_jupyter.frames.reading import CATEGORY, FLOAT, INT, TEXT, View, frame_of
+from mnesis_jupyter.frames.reading import INT, View, columns, frame_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,50 +18,23 @@ REPLAYS = View(
     query="",
     order="",
     index=("replay",),
-    columns={
-        "replay": TEXT,
-        "model": CATEGORY,
-        "budget": INT,
-        "turns": INT,
-        "largest": INT,
-        "compactions": INT,
-        "input_tokens": INT,
-        "output_tokens": INT,
-        "cached": FLOAT,
-        "cost": FLOAT,
-        "summary_requests": INT,
-        "summary_input_tokens": INT,
-        "summary_output_tokens": INT,
-        "summary_cost": FLOAT,
-        **dict.fromkeys(_PLACES, INT),
-        "session_id": TEXT,
-    },
+    columns=columns(
+        "replay model budget turns largest compactions input_tokens output_tokens cached cost "
+        "summary_requests summary_input_tokens summary_output_tokens summary_cost verbatim summary "
+        "recall session_id",
+        summary=INT,
+    ),
 )
 TURNS = View(
     query="",
     order="",
     index=("replay", "turn"),
-    columns={
-        "replay": TEXT,
-        "turn": INT,
-        "window_tokens": INT,
-        "system_tokens": INT,
-        "summary_tokens": INT,
-        "message_tokens": INT,
-        "tool_tokens": INT,
-        "requests": INT,
-        "input_tokens": INT,
-        "cache_read_tokens": INT,
-        "output_tokens": INT,
-        "cost": FLOAT,
-        "compactions": INT,
-        "level": INT,
-        "summary_requests": INT,
-        "summary_input_tokens": INT,
-        "summary_output_tokens": INT,
-        "summary_cost": FLOAT,
-        **dict.fromkeys(_PLACES, INT),
-    },
+    columns=columns(
+        "replay turn window_tokens system_tokens summary_tokens message_tokens tool_tokens requests "
+        "input_tokens cache_read_tokens output_tokens cost compactions level summary_requests "
+        "summary_input_tokens summary_output_tokens summary_cost verbatim summary recall",
+        summary=INT,
+    ),
 )
 
 
