@@ -33,6 +33,9 @@ def test_a_question_in_one_line_is_taken_as_it_is(notebook):
         ("%mnesis ask What is it??", "What is it??"),
         ("%mnesis ask What's this?", "What's this?"),
         ("x = 1\nif x:\n    %mnesis ask Is (a) so?\n", "Is (a) so?"),
+        ("mnesis ask Why?", "Why?"),
+        ("  mnesis ask What's this??\n", "What's this??"),
+        ("mnesis ask Why so.", "Why so."),
     ],
 )
 def test_a_question_mark_at_the_end_of_a_line_is_part_of_the_question(notebook, cell, asked):
@@ -55,6 +58,15 @@ def test_a_question_mark_behind_a_name_is_help_and_elsewhere_what_it_was(noteboo
     assert read("%mnesis?") == "get_ipython().run_line_magic('pinfo', '%mnesis')\n"
     assert read("%mnesis??") == "get_ipython().run_line_magic('pinfo2', '%mnesis')\n"
     assert read("name?") == "get_ipython().run_line_magic('pinfo', 'name')\n"
+    assert read("mnesis?") == "get_ipython().run_line_magic('pinfo', 'mnesis')\n"
+    help_for_why = "get_ipython().run_line_magic('pinfo', 'Why')\n"
+    assert read("x = 1\nmnesis ask Why?") == f"x = 1\n{help_for_why}"  # where automagic has no say either
+    notebook("mnesis = 1")
+    assert read("mnesis ask Why?") == help_for_why
+    notebook("del mnesis")
+    notebook("%automagic off")
+    assert read("mnesis ask Why?") == help_for_why
+    notebook("%automagic on")
     notebook('text = """\n%mnesis ask Why?\n"""')
     assert notebook.names["text"] == "\n%mnesis ask Why?\n"
     notebook("%unload_ext mnesis_jupyter")
