@@ -73,22 +73,31 @@ class MnesisMagics(Magics):
 
         `%mnesis help` explains each; the same as DataFrames: `from mnesis_jupyter import frames`.
         """
-        from mnesis_jupyter import cell as chat_cell
-        from mnesis_jupyter import commands, map_cell
-        from mnesis_jupyter.arguments import split
-        from mnesis_jupyter.interpolation import interpolate
-        from mnesis_jupyter.output import show
-        from mnesis_jupyter.state import state
-
-        shell = get_ipython()
         with _told():
-            if cell is not None and (words := split(line))[:1] == [map_cell.NAME]:
-                return map_cell.run(shell, map_cell.parser().read(words[1:]), cell)
-            if cell is not None:
-                return chat_cell.run(state(), shell, chat_cell.parser().read(split(line)), cell)
-            if output := commands.run(state(), interpolate(line, shell.user_ns)):
-                show(output)
+            return _run(line, cell)
+
+
+def _run(line: str, cell: str | None) -> Any:
+    """A chat cell, a map, or a subcommand. What is to stand in `_` is returned."""
+    from mnesis_jupyter import cell as chat_cell
+    from mnesis_jupyter import commands, map_cell
+    from mnesis_jupyter.arguments import split
+    from mnesis_jupyter.current import CURRENT
+    from mnesis_jupyter.interpolation import interpolate
+    from mnesis_jupyter.output import show
+    from mnesis_jupyter.state import state
+
+    shell = get_ipython()
+    if cell is None:
+        if "{{" in line:  # else no setting is looked at: `%mnesis doctor` is there to say which one is wrong
+            line = interpolate(line, shell.user_ns, CURRENT.settings.rows)
+        if output := commands.run(state(), line):
+            show(output)
         return None
+    words = split(line)
+    if words[:1] == [map_cell.NAME]:
+        return map_cell.run(shell, map_cell.parser().read(words[1:]), cell)
+    return chat_cell.run(state(), shell, chat_cell.parser().read(words), cell)
 
 
 @contextmanager

@@ -26,6 +26,16 @@ def test_a_question_in_one_line_is_taken_as_it_is(notebook):
     assert "usage: %mnesis ask" in notebook("%mnesis ask --help").text
 
 
+def test_a_question_in_a_line_holds_as_many_rows_of_a_dataframe_as_a_cell_does(notebook):
+    provider = ScriptedProvider(["ok"], cycle=True)
+    mnesis_jupyter.open_session(model="test/scripted", llm=provider)
+    notebook("import pandas as pd\nframe = pd.DataFrame({'n': range(9)})\n%config Mnesis.rows = 2")
+    notebook("%mnesis ask {{ frame }}")
+    notebook("%%mnesis\n{{ frame }}")
+    line, cell = (request.messages[-1]["content"] for request in provider.requests)
+    assert line == cell == "n\n0\n1\n(the first 2 of 9 rows x 1 columns)"
+
+
 @pytest.mark.parametrize(
     ("cell", "asked"),
     [
