@@ -32,7 +32,7 @@ from mnesis_jupyter.interpolation import interpolate
 from mnesis_jupyter.live import Below
 from mnesis_jupyter.origin import cell_number, cell_of, origin
 from mnesis_jupyter.output import Output, joined, show
-from mnesis_jupyter.rerun import made_before, replaced, show_notice
+from mnesis_jupyter.rerun import Again, made_before, replaced, show_notice
 from mnesis_jupyter.state import State, state, use
 from mnesis_jupyter.turn import ChatResult, Turn, converse
 from mnesis_jupyter.views import (
@@ -97,43 +97,32 @@ def run(
     state: State, shell: InteractiveShell, options: argparse.Namespace, body: str
 ) -> ChatResult | RunningTurn | None:
     """One chat cell. Returns what it leaves behind; a dry run leaves nothing, and stores nothing."""
-    message = body.rstrip("\n") if options.raw else interpolate(body.rstrip("\n"), shell.user_ns, CURRENT.settings.rows)
-    if not message.strip():
-        raise InputError("the cell says nothing; write the message below the line with %%mnesis")
-    if options.out is not None and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
-        raise InputError(f"-o {options.out}: that is not a name for a variable")
-    tools = None if options.tools is None else list(objects_named(options.tools, shell.user_ns).values())
-    known = _named(state, options)
+    message, tools = _message(shell, options, body), _tools(shell, options)
     named = [attached(name, shell) for name in options.attach]
-    look = LargeFileHandler((known.config if known else MnesisConfig()).file).part
-    again = made_before(known) if known and not options.append and CURRENT.settings.rerun == "fork" else None
+    known = _named(state, options)
+    again = made_before(known) if known and not options.append else None
     here = cell_of(by) if (by := origin()) else None
     waiting = state.waiting.of(known.id, here if again else None) if known else []
-    attachments = [*waiting, *named]
+    content = partial(_content, state, message, [*waiting, *named])
     if options.dry_run:
-        show(_dry_run(state, known, options, _content(state, message, attachments, look), tools))
-        if again:
-            told = f"This window is behind the newest turn; run for real, the cell replaces {again.words}."
-            show_notice(told, "`--append` adds a turn instead.")
+        _show_dry_run(state, known, options, content(_look(known)), tools, again)
         return None
     if known and again:
-        _check(state, known, _content(state, message, attachments, look), tools)
+        _check(state, known, content(_look(known)), tools)
         state.waiting.put(known.id, [])
         known = replaced(state, known, again)
     session = known or state.create(model=options.model, title=options.session, **_system(options.system))
-    if not state.introduced:
-        state.introduced = True
-        show(introduction(session.model, os.environ))
+    _introduce(state, session)
     state.waiting.put(session.id, waiting)
     ask = partial(
         session.stream,
-        _content(state, message, attachments, session.attach),
+        content(session.attach),
         tools=tools,
         system_prompt=options.system if known else None,
         params=_params(options),
         origin=by,
     )
-    turn = Turn(session, ask, options.format, bool(tools), cell=cell_number())
+    turn = Turn(session, ask, options.format, bool(tools), origin=by, cell=cell_number())
     reply = in_background(state, turn) if options.bg else converse(state, turn, Below())
     state.waiting.gone(session.id, here)
     if options.out:
@@ -162,33 +151,53 @@ def submit_tool_results(
     chosen = CURRENT.session if session is None else use(session)
     if chosen is None:
         raise InputError("there is no session yet, and so no call that waits for a result")
-    if CURRENT.settings.rerun == "fork" and (again := made_before(chosen)):
+    if again := made_before(chosen):
         chosen = replaced(state(), chosen, again)
+    by = origin()
     ask = partial(
         chosen.stream_tool_results,
         results,
         tools=tools,
         system_prompt=system_prompt,
         params=params,
-        origin=origin(),
+        origin=by,
     )
-    return converse(state(), Turn(chosen, ask, format, bool(tools), begins="tool", cell=cell_number()), Below())
+    turn = Turn(chosen, ask, format, bool(tools), begins="tool", origin=by, cell=cell_number())
+    return converse(state(), turn, Below())
 
 
-def _check(
-    state: State,
-    session: MnesisSession,
-    content: str | list[TextPart | MediaPart | FileRefPart],
-    tools: Sequence[Any] | None,
-) -> None:
+# -- what is sent -----------------------------------------------------------------------------------------------------
+
+type _Content = str | list[TextPart | MediaPart | FileRefPart]
+
+
+def _message(shell: InteractiveShell, options: argparse.Namespace, body: str) -> str:
+    """The words of the cell, with the notebook's values in them. Raises what is wrong with its options as well."""
+    if options.out is not None and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
+        raise InputError(f"-o {options.out}: that is not a name for a variable")
+    text = body.rstrip("\n")
+    message = text if options.raw else interpolate(text, shell.user_ns, CURRENT.settings.rows)
+    if not message.strip():
+        raise InputError("the cell says nothing; write the message below the line with %%mnesis")
+    return message
+
+
+def _tools(shell: InteractiveShell, options: argparse.Namespace) -> list[Any] | None:
+    return None if options.tools is None else list(objects_named(options.tools, shell.user_ns).values())
+
+
+def _look(session: MnesisSession | None) -> Callable[..., Any]:
+    """What makes parts of files and stores nothing."""
+    return LargeFileHandler((session.config if session else MnesisConfig()).file).part
+
+
+def _check(state: State, session: MnesisSession, content: _Content, tools: Sequence[Any] | None) -> None:
     """Raise what is wrong with a message before a branch is made for it."""
     with contextlib.suppress(ContextOverflow):  # the branch has more room
         state.bridge.call(session.preview, content, tools=tools)
 
 
-def _content(
-    state: State, message: str, attachments: Sequence[Attached], attach: Callable[..., Any]
-) -> str | list[TextPart | MediaPart | FileRefPart]:
+def _content(state: State, message: str, attachments: Sequence[Attached], attach: Callable[..., Any]) -> _Content:
     """What is sent: what is attached, then what was written. `attach` makes parts of files and tables."""
     if not attachments:
         return message
@@ -204,20 +213,6 @@ def _params(options: argparse.Namespace) -> dict[str, Any]:
     """What goes to the provider as it is."""
     given = {"max_tokens": options.max_tokens, "temperature": options.temperature}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def introduction(model: str, environment: Mapping[str, str]) -> Output:
-    """Which model answers, and how to choose another. Names a provider whose key is set; never the key."""
-    told = next((name for name in _KEYS if environment.get(name)), None)
-    if model != OFFLINE_MODEL:
-        text = f"`{model}` answers."
-        hint = "Another one: `%mnesis new -m PROVIDER/MODEL`; for all new sessions: `%config Mnesis.model = …`."
-    else:
-        text = f"`{model}` answers: no key, no network."
-        key, provider = (told, _KEYS[told]) if told else ("ANTHROPIC_API_KEY", "anthropic")
-        begin = f"`{key}` is set:" if told else f"For a language model set its key, such as `{key}`, then"
-        hint = f"{begin} `%mnesis new -m {provider}/…` begins a session with one (any litellm model string)."
-    return Output(notice_html(text, hint), notice_text(text, hint))
 
 
 # -- which session ----------------------------------------------------------------------------------------------------
@@ -242,11 +237,49 @@ def _system(prompt: str | None) -> dict[str, Any]:
     return {} if prompt is None else {"system_prompt": prompt}
 
 
+def _introduce(state: State, session: MnesisSession) -> None:
+    """Say once which model answers."""
+    if not state.introduced:
+        state.introduced = True
+        show(introduction(session.model, os.environ))
+
+
+def introduction(model: str, environment: Mapping[str, str]) -> Output:
+    """Which model answers, and how to choose another. Names a provider whose key is set; never the key."""
+    told = next((name for name in _KEYS if environment.get(name)), None)
+    if model != OFFLINE_MODEL:
+        text = f"`{model}` answers."
+        hint = "Another one: `%mnesis new -m PROVIDER/MODEL`; for all new sessions: `%config Mnesis.model = …`."
+    else:
+        text = f"`{model}` answers: no key, no network."
+        key, provider = (told, _KEYS[told]) if told else ("ANTHROPIC_API_KEY", "anthropic")
+        begin = f"`{key}` is set:" if told else f"For a language model set its key, such as `{key}`, then"
+        hint = f"{begin} `%mnesis new -m {provider}/…` begins a session with one (any litellm model string)."
+    return Output(notice_html(text, hint), notice_text(text, hint))
+
+
+# -- dry runs ---------------------------------------------------------------------------------------------------------
+
+
+def _show_dry_run(
+    state: State,
+    session: MnesisSession | None,
+    options: argparse.Namespace,
+    content: _Content,
+    tools: Sequence[Any] | None,
+    again: Again | None,
+) -> None:
+    show(_dry_run(state, session, options, content, tools))
+    if again:
+        told = f"This window is behind the newest turn; run for real, the cell replaces {again.words}."
+        show_notice(told, "`--append` adds a turn instead.")
+
+
 def _dry_run(
     state: State,
     session: MnesisSession | None,
     options: argparse.Namespace,
-    content: str | list[TextPart | MediaPart | FileRefPart],
+    content: _Content,
     tools: Sequence[Any] | None,
 ) -> Output:
     prompt = options.system

@@ -6,6 +6,7 @@ The old branch keeps everything. Which turns are of which cell is in the store, 
 from dataclasses import dataclass
 
 from mnesis import MnesisSession
+from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.frames.branches import origins
 from mnesis_jupyter.origin import cell_of, origin
 from mnesis_jupyter.output import Output, show
@@ -30,10 +31,11 @@ class Again:
 def made_before(session: MnesisSession) -> Again | None:
     """What the cell made in this session when it was last run; `None` where it did not, or the front end has no ids.
 
+    `None` as well where the setting `rerun` says that a turn is added.
     What it has made since it was begun this time does not count: one cell may ask several times.
     """
     here = origin()
-    if here is None or session.db_path is None:
+    if here is None or session.db_path is None or CURRENT.settings.rerun == "append":
         return None
     told = origins(session.db_path, session.id)
     mine = [(turn, by) for turn, by in told if by is not None and cell_of(by) == cell_of(here)]

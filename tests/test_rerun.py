@@ -75,8 +75,10 @@ def test_a_turn_that_failed_or_was_stopped_is_replaced_too(run, store):
 def test_a_turn_that_runs_in_the_background_is_stopped_and_replaced(run, store):
     run(SCRIPT.format(replies='Reply("word " * 500, delay=0.02), "Whole."'))
     cell(run, "a", "Go on.", "--bg")
+    old = frames.sessions("one", db=store).index[0]
     assert "Whole." in cell(run, "a", "Go on, shortly.")
     assert asked(store) == ["Go on, shortly."]
+    assert frames.turns(old, db=store)["state"].tolist() == ["aborted"]
 
 
 def test_append_adds_a_turn_and_so_does_a_cell_without_an_id(run, store):
