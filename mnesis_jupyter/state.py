@@ -119,6 +119,23 @@ class State:
             return self._loaded(name, None, **options)
         return next((session for session in reversed(self._sessions.values()) if session.title == name), None)
 
+    def named(self, name: str, **options: Any) -> MnesisSession:
+        """The same, where there has to be one. Raises `NotFound`."""
+        session = self.find(name, **options)
+        if session is None:
+            raise NotFound("session", name, f"{CURRENT.store} has none of this id or title")
+        return session
+
+    def chosen(self, session: MnesisSession | str | None) -> MnesisSession:
+        """The session that is meant: itself, by id or title, or the current one. Raises `NotFound`, `InputError`."""
+        if isinstance(session, MnesisSession):
+            return session
+        if session:
+            return self.named(session)
+        if CURRENT.session is None:
+            raise InputError("there is no session yet; write a %%mnesis cell, or begin one with `%mnesis new`")
+        return CURRENT.session
+
     def use(self, session: MnesisSession) -> MnesisSession:
         """Make a session that is open here the current one."""
         CURRENT.session = session
@@ -172,6 +189,7 @@ class State:
         """Close one session. It stays in the store."""
         self.bridge.call(session.close)
         self._sessions.pop(session.id, None)
+        self._listeners.pop(session.id, None)
         if CURRENT.session is session:
             CURRENT.session = None
 
@@ -242,7 +260,4 @@ def use(session: MnesisSession | str, **options: Any) -> MnesisSession:
     """
     if isinstance(session, MnesisSession):
         return state().adopt(session, **options)
-    found = state().find(session, **options)
-    if found is None:
-        raise NotFound("session", session, f"{CURRENT.store} has none of this id or title")
-    return state().use(found)
+    return state().use(state().named(session, **options))

@@ -1,24 +1,29 @@
 """The widgets without a browser: what they tell, how little of it, and that it is what the engine says."""
 
 import asyncio
+import gc
 import json
 import queue
 import random
 import re
 import shutil
 import time
+import weakref
 
 import ipywidgets
 import pytest
 import traitlets
+from pictures import png
 from small_windows import SMALL, answered, settled
 
 import mnesis_jupyter
-from mnesis import InputError, MnesisSession, NotFound, Unavailable
+from mnesis import InputError, MediaPart, MnesisSession, NotFound, TextPart, Unavailable
 from mnesis.llm.scripted import Reply, ScriptedProvider
 from mnesis_jupyter import frames
 from mnesis_jupyter.state import state
+from mnesis_jupyter.views import KINDS
 from mnesis_jupyter.widgets import Budget, Context, Inspector, Summaries, Timeline, inspect
+from mnesis_jupyter.widgets.assets import module, styles
 
 WIDGETS = (Budget, Context, Summaries, Timeline, Inspector)
 
@@ -188,6 +193,23 @@ def test_a_cache_break_is_marked_exactly_where_a_window_does_not_go_on_from_the_
     broken = {t for t in range(1, 120) if windows[t][: len(windows[t - 1])] != windows[t - 1]}
     assert broken
     assert marked == broken
+
+
+def test_an_image_is_in_the_window_and_on_the_map(front, notebook):
+    session = mnesis_jupyter.open_session(model="offline/quote", title="seen")
+    picture = MediaPart.from_bytes(png(640, 480))
+    state().bridge.call(session.record, [picture, TextPart(text="What is it?")], "A grey field.")
+    ui = inspect(session)
+    (item,) = (item for item in window_of(session).items if item.kind == "media")
+    assert front.ask(ui, "facts", turn=None)["kinds"]["media"] == item.tokens > 0
+    user, _, _, files = front.ask(ui, "overview")["map"]["said"]
+    assert (files, user[0]) == ([item.tokens], window_of(session).items[-2].tokens)
+
+
+def test_every_kind_of_item_has_its_look_in_the_widgets():
+    for kind, look in KINDS.items():
+        assert f'  {kind}: ["{look.glyph}", ' in module("inspector", "widget(inspector)")
+        assert f".k-{kind} {{ background: var(--k-{kind}); }}" in styles("inspector")
 
 
 def test_a_failed_turn_is_marked_on_the_map_and_in_the_lane_of_errors(front, notebook):
@@ -377,6 +399,31 @@ def test_a_widget_is_shown_with_a_static_copy_that_keeps_up(front, notebook, ses
     refreshed = [o for o in later.outputs if "after 121 turns" in o.data.get("text/html", "")]
     assert refreshed
     assert not re.search("<script|<style| on\\w+=", copy.data["text/html"])
+
+
+def test_a_widget_that_is_closed_leaves_its_copy_as_it_is_and_hears_nothing_more(front, notebook, session):
+    notebook("ui = __import__('mnesis_jupyter').inspect()\nui")
+    ui = notebook.names["ui"]
+    copy, model = ui.copy_id, ui.model_id
+    ui.close()
+    quiet(front)
+    front.messages.clear()
+    later = notebook("%%mnesis\nOne more.")
+    assert not [o for o in later.outputs if copy in o.data.get("text/html", "")]
+    assert not [data for id, data in front.messages if id == model]
+    assert "after 121 turns" in notebook("%mnesis ui").html
+
+
+def test_what_looks_into_a_session_goes_with_it(front, notebook):
+    session = mnesis_jupyter.open_session(model="offline/quote", title="short")
+    talk(session, 1)
+    ui = inspect(session)
+    subject = weakref.ref(ui.subject)
+    ui.close()
+    notebook("%mnesis close short")
+    del ui, session
+    gc.collect()
+    assert subject() is None
 
 
 def test_the_static_copy_of_a_past_turn_is_of_that_turn(front, session):

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mnesis import InputError, MnesisSession, NotFound
+from mnesis import InputError, MnesisSession
 from mnesis_jupyter.arguments import Parser, did_you_mean, split
-from mnesis_jupyter.current import CURRENT
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
 from mnesis_jupyter.views import notice_html, notice_text, table_html, table_text
@@ -89,14 +88,7 @@ OF_SESSION = argument("-s", "--session", help="id or title (default: the current
 
 def chosen(state: State, options: argparse.Namespace) -> MnesisSession:
     """The session that a command is for."""
-    if options.session:
-        session = state.find(options.session)
-        if session is None:
-            raise NotFound("session", options.session, f"{CURRENT.store} has none of this id or title")
-        return session
-    if CURRENT.session is None:
-        raise InputError("there is no session yet; write a %%mnesis cell, or begin one with `%mnesis new`")
-    return CURRENT.session
+    return state.chosen(options.session)
 
 
 def name_of(session: MnesisSession) -> str:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mnesis import MnesisConfig, MnesisSession, NotFound
+from mnesis import MnesisConfig, MnesisSession
 from mnesis.models.config import ModelOverrides
 from mnesis_jupyter import frames
 from mnesis_jupyter.commands.registry import SESSION, argument, chosen, command, name_of, notice, positive, table
@@ -33,10 +33,7 @@ def _new(state: State, options: argparse.Namespace) -> Output:
 
 @command("use", "Make a session the current one: one that is open here, else from the store.", _NAMED)
 def _use(state: State, options: argparse.Namespace) -> Output:
-    session = state.find(options.session)
-    if session is None:
-        raise NotFound("session", options.session, f"{CURRENT.store} has none of this id or title")
-    return _resumed(state, state.use(session))
+    return _resumed(state, state.use(state.named(options.session)))
 
 
 @command(
@@ -58,7 +55,7 @@ def _sessions(state: State, options: argparse.Namespace) -> Output:
     opened = {session.id for session in state.sessions}
     here = CURRENT.session.id if CURRENT.session else None
     rows = [
-        ("current" if id == here else "open" if id in opened else "", title, model, turns, tokens, created[:16], id)
+        ("current" if id == here else "open" if id in opened else "", title, model, turns, tokens, created, id)
         for id, title, model, turns, tokens, created in frames.listing(CURRENT.store, positive(options.n))
     ]
     return table(

@@ -48,7 +48,7 @@ def turns(path: Path, session: str, since: int = 0) -> list[TurnRow]:
 
 
 class SaidRow(NamedTuple):
-    """What a message adds to its turn, in tokens by kind; and its tool calls."""
+    """What a message adds to its turn, in tokens by kind, media with the files; and its tool calls."""
 
     seq: int
     turn: int
@@ -67,7 +67,7 @@ def said(path: Path, session: str, after: int = -1) -> list[SaidRow]:
             sum(CASE WHEN p.type = 'text' AND m.role = 'user' THEN p.tokens ELSE 0 END),
             sum(CASE WHEN p.type = 'text' AND m.role <> 'user' THEN p.tokens ELSE 0 END),
             sum(CASE WHEN p.type = 'tool' THEN p.tokens + p.output_tokens ELSE 0 END),
-            sum(CASE WHEN p.type = 'file_ref' THEN p.tokens ELSE 0 END),
+            sum(CASE WHEN p.type IN ('file_ref', 'media') THEN p.tokens ELSE 0 END),
             group_concat(CASE WHEN p.type = 'tool' AND m.role <> 'tool' THEN p.data ->> '$.tool_name' END, ', '),
             m.created_at
         FROM branch_message m JOIN part p ON p.message_id = m.id

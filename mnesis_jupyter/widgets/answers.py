@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from mnesis import ContextItem, MnesisError
+from mnesis import MnesisError
 from mnesis_jupyter.frames import inspection
 from mnesis_jupyter.frames.inspection import ItemRow, SummaryRow
 from mnesis_jupyter.html import visible
@@ -126,12 +126,11 @@ class Answers:
         return {"text": text, **_shown(text)}
 
     async def _exact(self, turn: int | None, item: ItemRow) -> str:
-        """The text as it is, or was, sent. Never sets off a compaction: a window that is too full is not assembled."""
-        if turn is not None or self._subject.fits:
-            sent = (await self._subject.session.context(turn)).items
-            role = "tool" if item.result else None
-            if found := next((each for each in sent if each.id == item.id and _is(each, role)), None):
-                return found.text
+        """The text as it is, or was, sent; as it is stored where it has gone from there since."""
+        sent = (await self._subject.session.context(turn, compact=False)).items
+        same = (each for each in sent if each.id == item.id and (each.role == "tool") == bool(item.result))
+        if found := next(same, None):
+            return found.text
         return await asyncio.to_thread(inspection.text, self._subject.path, self._subject.id, turn, item)
 
     async def _original(self, id: str) -> str:
@@ -181,11 +180,6 @@ class Answers:
         changes = [change_of(each) for each in found.changes if each.change != "unchanged"]
         same = len(found.changes) - len(changes)
         return {"turn": turn, "before": found.tokens_before, "after": found.tokens_after, "same": same, "rows": changes}
-
-
-def _is(item: ContextItem, role: str | None) -> bool:
-    """Whether an item is the result of a call (`role` "tool"), or not."""
-    return (item.role == "tool") == (role == "tool")
 
 
 def _shown(text: str) -> dict[str, str]:

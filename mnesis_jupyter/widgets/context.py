@@ -1,8 +1,6 @@
 """The widget `Context`."""
 
-from mnesis_jupyter.html import Html
 from mnesis_jupyter.views import context_copy_html
-from mnesis_jupyter.widgets.copies import facts_of
 from mnesis_jupyter.widgets.panel import Panel
 
 
@@ -10,6 +8,4 @@ class Context(Panel):
     """The window as it is sent, item by item: searched, sorted, unfolded to the exact text and to what it came from."""
 
     name = "context"
-
-    def static_html(self) -> Html:
-        return context_copy_html(facts_of(self.subject, self.turn))
+    draw = staticmethod(context_copy_html)

@@ -45,6 +45,14 @@ class Copied(anywidget.AnyWidget):
         if len(self._copies) == 1 and (shell := get_ipython()) is not None:
             shell.events.register("post_run_cell", self._refresh)
 
+    def close(self) -> None:
+        """Take the widget back: it lives no more, and its copies stay as they are."""
+        if self.comm is not None and self._copies:  # also called for what was never made
+            if (shell := get_ipython()) is not None:
+                shell.events.unregister("post_run_cell", self._refresh)
+            self._copies = []
+        super().close()
+
     def _copy(self) -> dict[str, str]:
         html, text = self.copy()
         return {"text/html": f'<div class="{self.copy_id}">{html}</div>', "text/plain": text}

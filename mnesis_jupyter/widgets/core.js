@@ -9,6 +9,7 @@ export const KINDS = {
   assistant: ["←", "assistant"],
   tool: ["⚙", "tools"],
   file: ["▤", "files"],
+  media: ["▣", "media"],
 };
 export const SAID = ["user", "assistant", "tool", "file"];
 

@@ -1,9 +1,7 @@
 """The widget `Inspector`: the others in one."""
 
 from mnesis import MnesisSession
-from mnesis_jupyter.html import Html
 from mnesis_jupyter.views import inspector_copy_html
-from mnesis_jupyter.widgets.copies import facts_of
 from mnesis_jupyter.widgets.panel import Panel
 
 
@@ -11,9 +9,7 @@ class Inspector(Panel):
     """Budget, summaries, timeline and context of a session on one axis of turns, with time travel."""
 
     name = "inspector"
-
-    def static_html(self) -> Html:
-        return inspector_copy_html(facts_of(self.subject, self.turn))
+    draw = staticmethod(inspector_copy_html)
 
 
 def inspect(session: MnesisSession | str | None = None, *, turn: int | None = None) -> Inspector:

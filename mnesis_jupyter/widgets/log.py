@@ -59,6 +59,8 @@ class Log:
         """Per turn what its messages hold, in tokens: user, assistant, tool, file."""
         self.summaries: list[SummaryRow] = []
         self.marks: list[Mark] = []
+        self.cost: float | None = None
+        """US dollars, as far as they are known; of a fork those of its own turns."""
         self.broken: dict[int, str] = {}
         """The turns that could not go on from what was sent before, and why."""
         self._path, self._session = path, session
@@ -75,6 +77,9 @@ class Log:
         fresh = inspection.turns(self._path, self._session, since)
         self.turns[since:], self._views[since:] = fresh, [turn.view for turn in fresh]
         self.said += [[0, 0, 0, 0] for _ in range(len(self.turns) - len(self.said))]
+        for turn in fresh:
+            if turn.cost is not None and turn.state != "open" and not turn.shared:
+                self.cost = (self.cost or 0.0) + turn.cost
         happened = inspection.events(self._path, self._session, _EVENTS, self._event)
         times = [each.opened for each in self.turns[:1]] + [each.at for each in happened[:1]]
         self.origin = self.origin or min(times, default=0)
@@ -94,12 +99,6 @@ class Log:
     def settled(self) -> int:
         """How many turns cannot change any more."""
         return len(self.turns) - (bool(self.turns) and self.turns[-1].state == "open")
-
-    @property
-    def cost(self) -> float | None:
-        """US dollars, as far as they are known; of a fork those of its own turns."""
-        known = [turn.cost for turn in self.turns if turn.cost is not None and not turn.shared]
-        return sum(known) if known else None
 
     def pace(self) -> float:
         """By how many tokens a turn makes the window grow, in the mean of the newest eight that made it grow."""

@@ -1,40 +1,33 @@
 """What the widgets have in common: a session, what is selected in it, and a static copy for where they cannot live."""
 
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 import traitlets
 
-from mnesis import InputError, MnesisSession
-from mnesis_jupyter.current import CURRENT
+from mnesis import MnesisSession
 from mnesis_jupyter.html import Html, visible
 from mnesis_jupyter.state import state
-from mnesis_jupyter.views import inspection_text
+from mnesis_jupyter.views import Inspection, inspection_text
 from mnesis_jupyter.widgets.answers import Answers
 from mnesis_jupyter.widgets.assets import module, styles
 from mnesis_jupyter.widgets.copied import Copied
 from mnesis_jupyter.widgets.copies import facts_of
 from mnesis_jupyter.widgets.subject import Subject
 
-_SUBJECTS: dict[str, Subject] = {}
+_SUBJECTS: WeakValueDictionary[str, Subject] = WeakValueDictionary()
+"""By session. Widgets keep them, and sessions while they are open."""
 
 
 def subject_of(session: MnesisSession | str | None) -> Subject:
     """The one subject of a session, by object, id or title; of the current session for `None`."""
     here = state()
-    if session is None:
-        session = CURRENT.session
-    if session is None:
-        raise InputError("there is no session yet; write a %%mnesis cell, or begin one with `%mnesis new`")
-    if isinstance(session, str):
-        found = here.find(session)
-        if found is None:
-            raise InputError(f"session={session!r}: {CURRENT.store} has none of this id or title")
-        session = found
+    session = here.chosen(session)
     hosted = here.hosted(session)
     subject = _SUBJECTS.get(session.id)
     if subject is None or subject.bridge is not here.bridge:
         subject = _SUBJECTS[session.id] = Subject(hosted, here.bridge)
-        here.listen(session.id, subject.heard)
+    here.listen(session.id, subject.heard)
     subject.session = hosted
     subject.follow(hosted)
     subject.follow(session)
@@ -53,6 +46,8 @@ class Panel(Copied):
     span = traitlets.List(traitlets.Int()).tag(sync=True)
 
     name: ClassVar[str] = ""
+    draw: "ClassVar[staticmethod[[Inspection], Html]]"
+    """Makes the static copy of what is known."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         if name := cls.__dict__.get("name"):
@@ -83,14 +78,15 @@ class Panel(Copied):
 
     def static_html(self) -> Html:
         """What it shows, as HTML that needs neither kernel nor script nor style sheet."""
-        raise NotImplementedError
+        return self.draw(facts_of(self.subject, self.turn))
 
     def version(self) -> object:
         return self.subject.changes, self.turn
 
     def copy(self) -> tuple[str, str]:
         self.subject.catch_up()
-        return self.static_html(), inspection_text(facts_of(self.subject, self.turn))
+        seen = facts_of(self.subject, self.turn)
+        return self.draw(seen), inspection_text(seen)
 
     def __repr__(self) -> str:
         title = self.subject.session.title

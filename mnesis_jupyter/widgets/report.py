@@ -2,12 +2,11 @@
 
 from datetime import UTC, datetime
 
-from mnesis import MnesisError, MnesisSession, redact_secrets
-from mnesis_jupyter.html import Html, escape
+from mnesis import MnesisSession, redact_secrets
+from mnesis_jupyter.html import Html
 from mnesis_jupyter.views import (
     Span,
     budget_copy_html,
-    context_copy_html,
     map_svg,
     page_html,
     summaries_html,
@@ -55,12 +54,7 @@ def _summaries(subject: Subject) -> Html:
 
 
 def _window(subject: Subject) -> Html:
-    if not subject.fits:  # assembling it would set off a compaction
-        return context_copy_html(facts_of(subject, None))
-    try:
-        return window_html(subject.bridge.call(subject.session.context))
-    except MnesisError as error:
-        return Html(f"<p>{escape(error)}</p>")
+    return window_html(subject.bridge.call(subject.session.context, compact=False))
 
 
 def _turns(subject: Subject) -> Html:

@@ -91,11 +91,6 @@ class Subject:
         """Tell this widget what happens, for as long as it exists."""
         self._listeners.add(listener)
 
-    @property
-    def fits(self) -> bool:
-        """Whether the next window can be assembled as it is: if not, asking the engine for it would compact it."""
-        return self.budget is not None and sum(each.tokens for each in self._now) <= self.budget.usable
-
     # -- what is there ------------------------------------------------------------------------------------------------
 
     def overview(self, span: Sequence[int] = ()) -> dict[str, Any]:

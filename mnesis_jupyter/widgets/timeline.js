@@ -5,6 +5,7 @@ const LANES = {
 };
 const GLYPHS = { turns: "", tools: "⚙", compaction: "Σ", pruning: "✂", cache: "⌁", retries: "↻", errors: "✗", operators: "∥" };
 const LANE = 20;
+const MOST = 800;
 
 // What happened, a lane for each kind of thing, over the turns of the map or over time.
 export function timeline(root, feed) {
@@ -168,6 +169,7 @@ export function timeline(root, feed) {
     if (!data) return;
     for (const [lane, fromTurn, toTurn, fromMs, toMs, told] of marks) data.lanes[lane].push(kind === "turn" ? [fromTurn, toTurn, 1, told] : [fromMs, toMs, 1, told]);
     if (kind === "time" && !span.length) data.span[1] = Math.max(data.span[1], ...marks.map((mark) => mark[4]));
+    if (Object.values(data.lanes).some((pieces) => pieces.length > MOST)) return void load(); // the kernel joins those that touch
     if (marks.length) buttons();
     paint();
   });
