@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from lab import Lab, Open, lab
+from lab import SHOTS, Lab, Open, lab
 from small_windows import SMALL, answered, settled
 from test_html import PAYLOADS
 
@@ -376,11 +376,16 @@ def test_it_survives_being_saved_closed_and_reopened_trusted_and_untrusted_and_e
     page_path = folder / "keep.html"
     command = [sys.executable, "-m", "nbconvert", "--to", "html", str(path), "--output", str(page_path)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    with jupyter.page() as page:
-        page.context.set_offline(True)
-        page.goto(page_path.as_uri(), wait_until="commit")
-        page.get_by_text("a static copy").first.wait_for()
-        assert "Context, as it is sent" in page.locator("body").inner_text()
+    for width in (400, 1280):
+        with jupyter.page(width=width) as page:
+            page.context.set_offline(True)
+            page.goto(page_path.as_uri(), wait_until="commit")
+            page.get_by_text("a static copy").first.wait_for()
+            assert "Context, as it is sent" in page.locator("body").inner_text()
+            cut = "tables => tables.filter(e => e.scrollWidth > e.parentElement.clientWidth).map(e => e.innerText)"
+            assert page.locator("table").count() >= 3
+            assert page.locator("table").evaluate_all(cut) == []
+            page.screenshot(path=SHOTS / f"exported-{width}.png", full_page=True)
     assert jupyter.foreign == []
 
 

@@ -34,7 +34,7 @@ STYLE = re.compile(
     r"(?:background-color|border(?:-top|-left|-radius|-collapse)?|bottom|caption-side|clear|color|cursor|display|float"
     r"|font-size|height|left|line-height|list-style-type|margin(?:-bottom)?|max-height|max-width|min-width|opacity"
     r"|overflow(?:-x)?|padding(?:-top|-left|-right)?|position|right|table-layout|text-align|text-indent|text-overflow"
-    r"|top|vertical-align|white-space|width|word-wrap):[-a-z0-9.%# ]+"
+    r"|top|vertical-align|white-space|width|word-break|word-wrap):[-a-z0-9.%# ]+"
 )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mnesis.models.context import Budget, ContextItem, ContextWindow, ItemKind
 from mnesis_jupyter.html import Html, escape, visible
 from mnesis_jupyter.views.budget import budget_html
-from mnesis_jupyter.views.pieces import KINDS, SMALL, dotted, in_tokens, percent, root_html, span_words
+from mnesis_jupyter.views.pieces import KINDS, SMALL, dotted, in_tokens, root_html, saved_words, span_words
 from mnesis_jupyter.views.tables import table_html
 
 _COLUMNS = 80
@@ -142,18 +142,15 @@ def _summaries_html(seen: Inspection) -> str:
     ordered = sorted(seen.summaries, key=lambda each: (not each.in_window, each.first, -each.depth))
     rows = [
         (
-            f"Σ {span_words(each.first, each.last)}",
-            "yes" if each.in_window else "",
-            "leaf" if not each.depth else f"condensed, depth {each.depth}",
-            f"level {each.level}",
-            f"{each.source_tokens:,} → {each.tokens:,}",
-            percent(each.source_tokens - each.tokens, each.source_tokens),
+            f"Σ {span_words(each.first, each.last)}{', in the window' if each.in_window else ''}",
+            f"{'leaf' if not each.depth else f'condensed, depth {each.depth}'}, level {each.level}",
+            saved_words(each.source_tokens, each.tokens),
             f"✗ {each.lost:,}" if each.lost else "✓ none",
             each.id,
         )
         for each in ordered[:_SUMMARIES]
     ]
-    names = ("stands for", "in window", "kind", "made", "tokens", "saved", "details lost", "id")
+    names = ("stands for", "kind", "tokens", "lost", "id")
     return table_html(rows, names, _counted("Summaries", len(rows), len(ordered)))
 
 

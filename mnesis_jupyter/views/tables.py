@@ -8,6 +8,8 @@ from mnesis_jupyter.html import Html, escape, visible
 from mnesis_jupyter.views.pieces import NOTHING, RULE, SMALL, root_html
 
 _MAX_CELL, _MAX_TABLE_ROWS = 200, 200
+_SHORT = 20
+"""Characters of a text that is never set in two lines, and of a word that is not broken."""
 
 _TABLE = "margin:0;border-collapse:collapse;table-layout:auto;font-size:12px"
 _CAPTION = "caption-side:top;text-align:left;padding:0 0 4px 0;font-size:13px"
@@ -18,16 +20,15 @@ def table_html(
 ) -> Html:
     """A small listing. Numbers stand right, thousands separated; long cells and what follows row `most` are cut."""
     cells, more = _cells(rows, most)
-    numeric = [all(_is_number(row[at]) for row in cells) for at in range(len(columns))]
-    style = "padding:3px 14px 3px 0;white-space:nowrap;vertical-align:top;text-align:{}"
-    styles = [style.format("right" if number else "left") for number in numeric]
+    styles = [_look([row[at] for row in cells]) for at in range(len(columns))]
     head = "".join(
         f'<th scope="col" style="{look}">{escape(name)}</th>' for look, name in zip(styles, columns, strict=True)
     )
     body = "".join(
         f'<tr style="background-color:transparent;{RULE}">'
         + "".join(
-            f'<td style="{look}"><bdi>{escape(_cell(cell))}</bdi></td>' for look, cell in zip(styles, row, strict=True)
+            f'<td style="{look}{_breaks(cell)}"><bdi>{escape(_cell(cell))}</bdi></td>'
+            for look, cell in zip(styles, row, strict=True)
         )
         + "</tr>"
         for row in cells
@@ -55,6 +56,18 @@ def _cells(rows: Iterable[Sequence[object]], most: int) -> tuple[list[Sequence[o
     cells = list(islice(every, most))
     more = sum(1 for _ in every)
     return cells, f"… and {more:,} more" if more else ""
+
+
+def _look(column: Sequence[object]) -> str:
+    """Where there is no room, long texts and ids go on in the next line; what is short stays whole."""
+    side = "right" if all(map(_is_number, column)) else "left"
+    short = all(len(_cell(cell)) <= _SHORT for cell in column)
+    wrap = "white-space:nowrap" if short else "white-space:normal;min-width:58px"
+    return f"padding:3px 10px 3px 0;{wrap};vertical-align:top;text-align:{side}"
+
+
+def _breaks(cell: object) -> str:
+    return ";word-break:break-all" if max(map(len, _cell(cell).split()), default=0) > _SHORT else ""
 
 
 def _is_number(cell: object) -> bool:

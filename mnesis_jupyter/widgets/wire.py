@@ -5,7 +5,7 @@ from typing import Any
 
 from mnesis.models.recall import Change, ExpansionItem
 from mnesis.models.summary import Summary
-from mnesis_jupyter.frames.inspection import ItemRow
+from mnesis_jupyter.frames.inspection import PREVIEW, ItemRow
 from mnesis_jupyter.html import visible
 
 _PIECES = 300
@@ -35,7 +35,8 @@ def line_of(item: ItemRow) -> str:
     if item.kind == "summary":
         lines = (line.strip(" -*") for line in text.splitlines() if line.strip() and line[0] != "#")
         text = " · ".join(lines)
-    return visible(" ".join(text.split()))[:_LINE]
+    line, whole = visible(" ".join(text.split())), len(item.preview) < PREVIEW
+    return line if whole and len(line) <= _LINE else f"{line[: _LINE - 1]}…"
 
 
 def strip_of(items: Sequence[ItemRow]) -> list[list[Any]]:
