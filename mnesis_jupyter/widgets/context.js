@@ -1,4 +1,4 @@
-import { KINDS, copyButton, dotted, h, number, painter, percent, plural, section, short, tokens, turns } from "./core.js";
+import { KINDS, copyButton, dotted, h, number, painter, percent, plural, section, short, tokens, turns, uid } from "./core.js";
 
 const ROW = 27;
 const PAGE = 200;
@@ -33,6 +33,7 @@ export function context(root, feed) {
   body.append(strip, pinned, scroller, empty);
   root.append(node);
 
+  const name = uid();
   let rows = [];
   let total = 0;
   let filtered = null;
@@ -124,7 +125,7 @@ export function context(root, feed) {
   const element = (at) => {
     const row = rows[at];
     const selected = row && keyed(row) === feed.get("selected");
-    const props = { id: `${uid}-${at}`, role: "option", class: `mn-row${at === active ? " mn-active" : ""}`, "aria-selected": selected ? "true" : "false", "aria-setsize": total, "aria-posinset": at + 1, style: { top: `${top(at)}px` } };
+    const props = { id: `${name}-${at}`, role: "option", class: `mn-row${at === active ? " mn-active" : ""}`, "aria-selected": selected ? "true" : "false", "aria-setsize": total, "aria-posinset": at + 1, style: { top: `${top(at)}px` } };
     if (!row) props["data-waits"] = "yes";
     if (diff && row) props.class += ` mn-${row.change}`;
     const node = h("div", props, row ? (diff ? changeCells(row) : cells(row)) : h("span", { class: "mn-dim" }, "…"));
@@ -142,7 +143,7 @@ export function context(root, feed) {
     view = scroller.clientHeight || 420;
     room.replaceChildren(...(writing ? [pending()] : []));
     roll();
-    if (total) list.setAttribute("aria-activedescendant", `${uid}-${active}`);
+    if (total) list.setAttribute("aria-activedescendant", `${name}-${active}`);
     else list.removeAttribute("aria-activedescendant");
     detail.style.top = `${(open + 1) * ROW}px`;
     told(facts);
@@ -277,7 +278,6 @@ export function context(root, feed) {
     });
 
   // -- what it listens to --
-  const uid = `mn${Math.random().toString(36).slice(2, 8)}`;
   const paint = painter(scroller, draw);
   const anew = () => {
     scroller.scrollTop = 0;
@@ -361,7 +361,7 @@ function cardOf(feed, said, result, close) {
 function summaryOf(feed, said) {
   const made = said.summary;
   const by = made.model ? `level ${made.level}, by ${made.model}` : `level ${made.level}, without a model`;
-  const fold = h("button", { type: "button", "aria-expanded": "false" }, `▸ ${made.kind === "leaf" ? plural(made.sources, "original message") : `the ${plural(made.sources, "summary").replace("summarys", "summaries")} below it`}`);
+  const fold = h("button", { type: "button", "aria-expanded": "false" }, `▸ ${made.kind === "leaf" ? plural(made.sources, "original message") : `the ${plural(made.sources, "summary")} below it`}`);
   const held = h("div", { class: "mn-originals", hidden: true });
   let next = null;
   const load = async () => {

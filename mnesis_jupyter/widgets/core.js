@@ -33,11 +33,13 @@ function fill(node, props, kids) {
 }
 
 export const number = (count) => Math.round(count).toLocaleString("en-US");
-export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
+export const plural = (count, word) => `${number(count)} ${count === 1 ? word : `${word}s`.replace(/ys$/, "ies")}`;
 export const tokens = (count) => plural(count, "token");
 export const dotted = (...facts) => facts.filter(Boolean).join(" · ");
 export const short = (id) => (id.length > 16 ? `${id.split("_")[0]}_…${id.slice(-4)}` : id);
 export const turns = (first, last) => (first === last ? `turn ${number(last)}` : `turns ${number(first)}–${number(last)}`);
+
+export const uid = () => `mn${Math.random().toString(36).slice(2, 8)}`;
 
 export function percent(part, whole) {
   const share = (100 * part) / Math.max(whole, 1);
@@ -105,6 +107,12 @@ export function feedOf(model) {
     feed.tell("facts");
   };
   feed.shown = () => feed.get("turn") ?? feed.head?.turns ?? 0;
+  feed.go = (turn) => feed.set("turn", turn >= (feed.head?.turns ?? 0) ? null : Math.max(0, turn));
+  // Shows the turns between two places of the axis, at least two of them.
+  feed.zoom = (one, other) => {
+    const first = Math.max(0, Math.floor(Math.min(one, other)));
+    feed.set("span", [first, Math.max(first + 2, Math.min(Math.ceil(Math.max(one, other)), feed.head.turns))]);
+  };
   feed.extent = () => {
     const [first, last] = feed.get("span") ?? [];
     return last > first ? [first, last] : [0, Math.max(16, feed.head?.turns ?? 1)];

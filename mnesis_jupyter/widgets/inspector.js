@@ -1,4 +1,4 @@
-import { dotted, h, number } from "./core.js";
+import { dotted, h, number, plural } from "./core.js";
 import { budget } from "./budget.js";
 import { context } from "./context.js";
 import { summaries } from "./summaries.js";
@@ -16,8 +16,8 @@ export function inspector(root, feed) {
   const where = h("output", { class: "mn-where" });
   const slider = h("input", { type: "range", min: 0, max: 0, step: 1, "aria-label": "Turn whose window is shown" });
   const button = (label, words, act) => h("button", { type: "button", title: words, "aria-label": words, onclick: act }, label);
-  const back = button("◀", "One turn back", () => go(feed.shown() - 1));
-  const on = button("▶", "One turn on", () => go(feed.shown() + 1));
+  const back = button("◀", "One turn back", () => feed.go(feed.shown() - 1));
+  const on = button("▶", "One turn on", () => feed.go(feed.shown() + 1));
   const play = button("play", "Play turn by turn", () => (timer ? stop() : start()));
   const now = button("now ⇥", "Follow the session: the window of the next request", () => feed.set("turn", null));
   root.append(h("div", { class: "mn-topbar" },
@@ -26,7 +26,6 @@ export function inspector(root, feed) {
   for (const panel of [budget, summaries, timeline, context]) panel(root, feed);
 
   let timer = null;
-  const go = (turn) => feed.set("turn", turn >= (feed.head?.turns ?? 0) ? null : Math.max(0, turn));
   const stop = () => {
     clearTimeout(timer);
     timer = null;
@@ -39,7 +38,7 @@ export function inspector(root, feed) {
   };
   const beat = () => {
     if (!root.isConnected || feed.get("turn") === null) return stop();
-    if (feed.facts?.turn === feed.get("turn")) go(feed.get("turn") + 1);
+    if (feed.facts?.turn === feed.get("turn")) feed.go(feed.get("turn") + 1);
     timer = setTimeout(beat, BEAT);
   };
   const draw = () => {
@@ -53,14 +52,14 @@ export function inspector(root, feed) {
     cost.textContent = head.cost === null ? "" : `$${head.cost.toFixed(head.cost < 0.1 ? 4 : 2)}`;
     const turn = feed.get("turn");
     const past = facts && facts.turn === turn ? dotted(facts.state !== "committed" && facts.state, facts.seconds > 0.05 && `${facts.seconds.toFixed(1)} s`, facts.broken && `⌁ cache broken: ${facts.broken}`) : "";
-    where.replaceChildren(h("b", {}, turn === null ? "next request" : `turn ${number(turn)}`), turn === null ? ` after ${number(head.turns)} turn${head.turns === 1 ? "" : "s"}` : ` of ${number(head.turns)}`, past ? h("span", { class: "mn-dim" }, ` · ${past}`) : "");
+    where.replaceChildren(h("b", {}, turn === null ? "next request" : `turn ${number(turn)}`), turn === null ? ` after ${plural(head.turns, "turn")}` : ` of ${number(head.turns)}`, past ? h("span", { class: "mn-dim" }, ` · ${past}`) : "");
     slider.max = head.turns;
     slider.value = turn ?? head.turns;
     slider.setAttribute("aria-valuetext", where.textContent);
     back.disabled = slider.disabled = play.disabled = !head.turns;
     on.disabled = now.disabled = turn === null;
   };
-  slider.addEventListener("input", () => (stop(), go(Number(slider.value))));
+  slider.addEventListener("input", () => (stop(), feed.go(Number(slider.value))));
   ["head", "turn", "facts"].forEach((name) => feed.on(name, draw));
   return stop;
 }

@@ -1,4 +1,4 @@
-import { SAID, dotted, h, number, painter, percent, plural, s, section, tokens, turns } from "./core.js";
+import { SAID, dotted, h, number, painter, percent, plural, s, section, tokens, turns, uid } from "./core.js";
 
 const BAR = 58;
 const LEVEL = 21;
@@ -55,7 +55,7 @@ export function summaries(root, feed) {
       h("span", { style: { top: `${base - 36}px` } }, "messages"), h("span", { style: { top: `${base + 2}px` } }, "turn"));
     const here = nodes.filter((each) => state(each) === "alive");
     note.textContent = nodes.length
-      ? dotted(plural(here.length, "summary").replace("summarys", "summaries") + " in this window", floor ? `verbatim from turn ${number(floor)}` : "")
+      ? dotted(`${plural(here.length, "summary")} in this window`, floor ? `verbatim from turn ${number(floor)}` : "")
       : head.turns ? "no summaries: every turn stands in the window, word for word" : "nothing was said yet; a %%mnesis cell says something";
     key.hidden = !nodes.length;
     axis.setAttribute("aria-valuemin", 0);
@@ -147,7 +147,6 @@ export function summaries(root, feed) {
     each.lost ? `✗ ${plural(each.lost, "detail")} not in the text any more` : "✓ nothing of note is missing",
     { alive: "stands in this window", gone: "not in this window any more", coming: "made later" }[state(each)],
   ];
-  const go = (turn) => feed.set("turn", turn >= (feed.head?.turns ?? 0) ? null : Math.max(0, turn));
   const scale = (factor, around) => {
     const end = feed.head?.turns ?? 1;
     const [first, last] = feed.extent();
@@ -175,13 +174,10 @@ export function summaries(root, feed) {
     const { from, x: began } = drag ?? {};
     drag = null;
     chart.querySelector(".mn-brush")?.remove();
-    if (Math.abs(event.clientX - (began ?? event.clientX)) > 6) {
-      const [a, b] = [from, place(event).exact].sort((one, two) => one - two);
-      return feed.set("span", [Math.max(0, Math.floor(a)), Math.max(Math.floor(a) + 2, Math.min(Math.ceil(b), feed.head.turns))]);
-    }
+    if (Math.abs(event.clientX - (began ?? event.clientX)) > 6) return feed.zoom(from, place(event).exact);
     const { turn, summary } = place(event);
     if (summary) pick(summary);
-    else go(turn);
+    else feed.go(turn);
   });
   axis.addEventListener("dblclick", () => feed.set("span", []));
   axis.addEventListener("wheel", (event) => {
@@ -204,8 +200,8 @@ export function summaries(root, feed) {
     paint();
   };
   const keys = {
-    ArrowLeft: (event) => go(feed.shown() - (event.shiftKey ? 10 : 1)), ArrowRight: (event) => go(feed.shown() + (event.shiftKey ? 10 : 1)),
-    Home: () => go(0), End: () => feed.set("turn", null), ArrowUp: () => climb(1), ArrowDown: () => climb(-1),
+    ArrowLeft: (event) => feed.go(feed.shown() - (event.shiftKey ? 10 : 1)), ArrowRight: (event) => feed.go(feed.shown() + (event.shiftKey ? 10 : 1)),
+    Home: () => feed.go(0), End: () => feed.set("turn", null), ArrowUp: () => climb(1), ArrowDown: () => climb(-1),
     Enter: () => chosen >= 0 && pick(nodes[chosen]), "+": () => scale(0.5), "-": () => scale(2), 0: () => feed.set("span", []),
   };
   axis.addEventListener("keydown", (event) => {
@@ -228,6 +224,7 @@ export function summaries(root, feed) {
 
 // The same as a tree: what stands in the window at the top, below each what went into it, down to the messages.
 function treeOf(tree, feed) {
+  const name = uid();
   const open = new Set();
   const under = new Map();
   let lines = [];
@@ -251,10 +248,10 @@ function treeOf(tree, feed) {
     roots.forEach((each) => add(each, 1));
     active = Math.max(0, Math.min(active, lines.length - 1));
     tree.replaceChildren(...(lines.length ? lines.map(line) : [h("p", { class: "mn-empty" }, "No summary stands in this window.")]));
-    if (lines.length) tree.setAttribute("aria-activedescendant", `${uid}-${active}`);
+    if (lines.length) tree.setAttribute("aria-activedescendant", `${name}-${active}`);
   };
   const line = ({ each, item, level, id, can }, at) => {
-    const props = { id: `${uid}-${at}`, role: "treeitem", "aria-level": level, class: `mn-branch${at === active ? " mn-active" : ""}`, "aria-selected": String(feed.get("selected") === id), style: { "padding-left": `${8 + 20 * (level - 1)}px` } };
+    const props = { id: `${name}-${at}`, role: "treeitem", "aria-level": level, class: `mn-branch${at === active ? " mn-active" : ""}`, "aria-selected": String(feed.get("selected") === id), style: { "padding-left": `${8 + 20 * (level - 1)}px` } };
     if (can) props["aria-expanded"] = String(open.has(id));
     const made = h("div", props,
       each ? [h("span", { class: "mn-twist", "aria-hidden": "true" }, open.has(id) ? "▾" : "▸"), h("b", {}, `Σ ${turns(each.first, each.last)}`),
@@ -290,7 +287,6 @@ function treeOf(tree, feed) {
     draw();
     tree.querySelector(".mn-active")?.scrollIntoView({ block: "nearest" });
   });
-  const uid = `mt${Math.random().toString(36).slice(2, 8)}`;
   feed.on("selected", draw);
   return load;
 }

@@ -137,9 +137,9 @@ export function timeline(root, feed) {
     const { x: began, from } = drag;
     drag = null;
     if (Math.abs(event.clientX - began) < 7) return go(under(event).piece ?? (kind === "turn" ? ["turns", under(event).place] : undefined));
-    const [a, b] = [from, under(event).place].sort((one, two) => one - two);
-    if (kind === "turn") feed.set("span", [Math.max(0, Math.floor(a)), Math.min(feed.head.turns, Math.max(Math.floor(a) + 2, Math.ceil(b)))]);
-    else (span = [a, b]), load();
+    if (kind === "turn") return feed.zoom(from, under(event).place);
+    span = [from, under(event).place].sort((one, two) => one - two);
+    load();
   });
   axis.addEventListener("dblclick", () => (kind === "turn" ? feed.set("span", []) : ((span = []), load())));
   const keys = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
