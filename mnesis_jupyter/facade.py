@@ -61,12 +61,21 @@ class Chat:
     attach, aattach = _waits(MnesisSession.attach), _awaits(MnesisSession.attach)
     files, afiles = _waits(MnesisSession.files), _awaits(MnesisSession.files)
     file_state, afile_state = _waits(MnesisSession.file_state), _awaits(MnesisSession.file_state)
+    branches, abranches = _waits(MnesisSession.branches), _awaits(MnesisSession.branches)
     export, aexport = _waits(MnesisSession.export), _awaits(MnesisSession.export)
 
     def stream(self, message: Any, **options: Any) -> Iterator[StreamEvent]:
         """One turn as it happens. A caller who leaves early, or is interrupted, stops the turn."""
         with state().bridge.stream(self.session.stream, message, **options) as events:
             yield from events
+
+    def fork(self, turn: int | None = None, *, title: str | None = None) -> "Chat":
+        """A branch that shares the turns up to this one, current from now on; without a title it has the same."""
+        return Chat(state().fork(self.session, turn, title))
+
+    def rename(self, title: str) -> None:
+        """Give the session another title. Those it had stay in `events()`."""
+        state().rename(self.session, title)
 
     def history(self) -> list[TurnSnapshot]:
         """What each turn's window was made of, from the first turn on."""
@@ -114,14 +123,19 @@ def chat(session: str | MnesisSession | None = None, *, model: str | None = None
     """
     here = state()
     if isinstance(session, MnesisSession):
+        _check_model(session, session.id, model)
         return Chat(here.adopt(session, **options))
     found = here.find(session) if session else None
     if found is None and session and session.startswith("sess_"):
         raise NotFound("session", session, f"{CURRENT.store} does not hold it")
     if found is None:
         return Chat(here.create(model=model, title=session, **options))
-    if model not in (None, found.model):
-        raise InputError(f"model={model!r}: session {session!r} is with {found.model}, and a session keeps its model")
+    _check_model(found, session, model)
     if options:
         raise InputError(f"{', '.join(options)}: session {session!r} is there already; give these to a new one")
     return Chat(here.use(found))
+
+
+def _check_model(session: MnesisSession, name: str | None, model: str | None) -> None:
+    if model not in (None, session.model):
+        raise InputError(f"model={model!r}: session {name!r} is with {session.model}, and a session keeps its model")

@@ -42,7 +42,7 @@ def test_each_method_has_a_twin_to_be_awaited_on_the_kernels_own_loop(notebook):
         name for name, _ in inspect.getmembers(mnesis_jupyter.Chat, inspect.isfunction) if not name.startswith("_")
     }
     waiting = {name for name in twins if f"a{name}" in twins}
-    assert twins == waiting | {f"a{name}" for name in waiting} | {"stream", "history", "close"}
+    assert twins == waiting | {f"a{name}" for name in waiting} | {"stream", "history", "close", "fork", "rename"}
     assert {"send", "record", "context", "grep", "expand", "compact"} <= waiting
 
 
@@ -92,11 +92,28 @@ async def test_a_session_of_ones_own_becomes_a_chat(notebook, tmp_path):
         assert "Ada" in mnesis_jupyter.chat(session).send("What is my name?").text
 
 
+def test_a_chat_has_branches_and_gets_another_name_as_by_the_magics(notebook):
+    chat = mnesis_jupyter.chat("one")
+    for text in ("My name is Ada.", "My name is Bob."):
+        chat.send(text)
+    branch = chat.fork(0)
+    assert "Ada" in branch.send("What is my name?").text
+    assert [(each.title, each.turns, each.is_this) for each in branch.branches()] == [
+        ("one", 2, False),
+        ("one", 2, True),
+    ]
+    assert mnesis_jupyter.chat("one").id == branch.id  # the title means the one that was current last
+    chat.rename("the first")
+    assert mnesis_jupyter.chat("the first").id == chat.id
+    assert "2 turns so far" in notebook("%mnesis use 'the first'").text
+
+
 def test_what_a_session_cannot_take_any_more_is_told(notebook):
     chat = mnesis_jupyter.chat("one", system_prompt="You are terse.")
     assert chat.session.system_prompt == "You are terse."
-    with pytest.raises(InputError, match="keeps its model"):
-        mnesis_jupyter.chat("one", model="other/model")
+    for session in ("one", chat.session):
+        with pytest.raises(InputError, match="keeps its model"):
+            mnesis_jupyter.chat(session, model="other/model")
     with pytest.raises(InputError, match="system_prompt: session 'one' is there already"):
         mnesis_jupyter.chat("one", system_prompt="You are verbose.")
     with pytest.raises(NotFound, match="sess_nobody"):
