@@ -7,7 +7,17 @@ from IPython.core.getipython import get_ipython
 
 from mnesis import ContextOverflow, FileRefPart, InputError, MnesisSession, TextPart
 from mnesis_jupyter.attachments import Attachment, Source, attached, part_of
-from mnesis_jupyter.commands.registry import OF_SESSION, SESSION, argument, chosen, command, name_of, notice, positive
+from mnesis_jupyter.commands.registry import (
+    NEWEST,
+    OF_SESSION,
+    SESSION,
+    argument,
+    chosen,
+    command,
+    name_of,
+    notice,
+    positive,
+)
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
 from mnesis_jupyter.views import FileLine, attached_html, attached_text, files_html, files_text
@@ -57,7 +67,7 @@ async def _tokens(session: MnesisSession, part: Attachment) -> int | None:
     "files",
     "The files that a session refers to, and whether they are as they were.",
     SESSION,
-    argument("-n", type=int, default=50, metavar="COUNT", help="the newest so many (default: 50)"),
+    NEWEST,
 )
 def _files(state: State, options: argparse.Namespace) -> Output:
     session = chosen(state, options)

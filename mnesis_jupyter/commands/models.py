@@ -45,7 +45,8 @@ def _listed(names: Sequence[str], caption: str) -> Output:
 def _row(name: str) -> Sequence[object]:
     if name.startswith("local/"):
         return (name, *_of_file(name))
-    facts, price = model_facts(name), model_facts(name).price
+    facts = model_facts(name)
+    price = facts.price
     costs = (round(price.input * 1e6, 4), round(price.output * 1e6, 4)) if price else (None, None)
     return (facts.model, facts.context, facts.output, *costs, _said(facts.tools), _said(facts.images))
 

@@ -85,6 +85,8 @@ def find(name: str) -> Command:
 SESSION = argument("session", nargs="?", help="id or title (default: the current session)")
 OF_SESSION = argument("-s", "--session", help="id or title (default: the current session)")
 
+NEWEST = argument("-n", type=int, default=50, metavar="COUNT", help="the newest so many (default: 50)")
+
 
 def chosen(state: State, options: argparse.Namespace) -> MnesisSession:
     """The session that a command is for."""

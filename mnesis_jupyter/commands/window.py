@@ -7,7 +7,7 @@ from typing import Any
 
 from mnesis import Message, ToolPart
 from mnesis.models.message import Part
-from mnesis_jupyter.commands.registry import OF_SESSION, SESSION, argument, chosen, command, positive, table
+from mnesis_jupyter.commands.registry import NEWEST, OF_SESSION, SESSION, argument, chosen, command, positive, table
 from mnesis_jupyter.output import Output
 from mnesis_jupyter.state import State
 from mnesis_jupyter.views import budget_html, budget_text, call_words, compaction_words, window_html, window_text
@@ -35,7 +35,7 @@ def _budget(state: State, options: argparse.Namespace) -> Output:
     "history",
     "The window of each turn, by what it was made of, and the compactions.",
     SESSION,
-    argument("-n", type=int, default=50, metavar="COUNT", help="the newest so many (default: 50)"),
+    NEWEST,
 )
 def _history(state: State, options: argparse.Namespace) -> Output:
     turns = chosen(state, options).history()
@@ -55,7 +55,7 @@ def _history(state: State, options: argparse.Namespace) -> Output:
     "messages",
     "The log: everything that was said, with the partial replies of turns that were stopped.",
     SESSION,
-    argument("-n", type=int, default=50, metavar="COUNT", help="the newest so many (default: 50)"),
+    NEWEST,
 )
 def _messages(state: State, options: argparse.Namespace) -> Output:
     log = state.bridge.call(chosen(state, options).messages)
@@ -69,7 +69,7 @@ def _messages(state: State, options: argparse.Namespace) -> Output:
     "events",
     "What happened, as it is stored.",
     SESSION,
-    argument("-n", type=int, default=50, metavar="COUNT", help="the newest so many (default: 50)"),
+    NEWEST,
 )
 def _events(state: State, options: argparse.Namespace) -> Output:
     log = state.bridge.call(chosen(state, options).events)

@@ -141,7 +141,7 @@ def diff_text(diff: WindowDiff) -> str:
     """The same as text; what did not change is only counted."""
     lines = [f"{_title(diff)} {_moved(diff)}", *_before_after_text(diff.tokens_before, diff.tokens_after)]
     for (change, into), group in _groups(diff).items():
-        lines.append(f"{_SIGNS[change].glyph} {_fate(change, into, group)}")
+        lines.append(f"{_SIGNS[change].glyph} {visible(_fate(change, into, group))}")
         if change != "unchanged":
             lines += [f"    {_change_words(each)} {visible(each.id)}" for each in group[:_MAX_CHANGES]]
     return "\n".join(lines)
@@ -190,7 +190,7 @@ def _fate(change: str, into: str | None, group: Sequence[Change]) -> str:
 
 def _change_words(change: Change) -> str:
     tokens = f"{change.tokens_before:,} → {change.tokens_after:,}"
-    return f"{look_of(change.kind).glyph} {escape(change.kind)} {turn_words(change.turn)} ({tokens})".replace("  ", " ")
+    return f"{look_of(change.kind).glyph} {change.kind} {turn_words(change.turn)} ({tokens})".replace("  ", " ")
 
 
 def _before(group: Sequence[Change]) -> int:

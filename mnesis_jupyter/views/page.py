@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mnesis.models.context import ItemKind
 from mnesis_jupyter.html import Html, escape
 from mnesis_jupyter.views.pieces import KINDS, span_words
 
 _WIDTH, _BARS, _LEVEL = 1000, 80, 22
+_SAID: tuple[ItemKind, ...] = ("user", "assistant", "tool", "file")
 
 
 class Span(NamedTuple):
@@ -31,11 +33,11 @@ def map_svg(said: Sequence[Sequence[int]], width: int, turns: int, spans: Sequen
     top = max(sums, default=0) or 1
     for at in range(len(sums)):
         y = float(floor)
-        for kind, row in zip(("user", "assistant", "tool", "file"), said, strict=True):
+        for kind, row in zip(_SAID, said, strict=True):
             if height := row[at] * _BARS / top:
                 y -= height
                 box = f'x="{at * width * scale:.2f}" y="{y:.2f}" width="{max(0.4, width * scale * 0.9):.2f}"'
-                boxes.append(f'<rect {box} height="{height:.2f}" fill="{KINDS[kind].colour}"/>')  # type: ignore[index]
+                boxes.append(f'<rect {box} height="{height:.2f}" fill="{KINDS[kind].colour}"/>')
     ends = f'<text x="0" y="{floor + 14}">turn 0</text>'
     ends += f'<text x="{_WIDTH}" y="{floor + 14}" text-anchor="end">turn {max(turns - 1, 0):,}</text>'
     label = f"Map of {turns:,} turns and {len(spans):,} summaries"

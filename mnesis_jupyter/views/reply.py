@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NotRequired, TypedDict, Unpack
 
 from mnesis.models.message import TokenUsage
 from mnesis_jupyter.html import Html, escape, visible
@@ -33,67 +33,48 @@ _STATES: Mapping[ReplyState, str] = {
 }
 
 
-def reply_block(
-    reply: Html,
-    /,
-    *,
-    model: str,
-    tokens: TokenUsage | None,
-    window_size: int,
-    budget: int,
-    turn: int | None,
-    cost: float | None = None,
-    note: str | None = None,
-    state: ReplyState = "done",
-) -> Html:
-    """A reply as it stands below its cell: what `steps_html` made of it, then one quiet line of facts.
+class ReplyFacts(TypedDict):
+    """What is told below a reply; `None` while, or where, it is not known. `cost` is in US dollars."""
 
-    `tokens`, `turn` and `cost` (US dollars) are `None` while, or where, they are not known.
-    """
-    facts = _facts(model, tokens, window_size, budget, turn, cost, state)
-    share = window_size / max(budget, 1)
-    pending = f'<span style="{DIM}">▍</span>' if state == "streaming" else ""
+    model: str
+    tokens: TokenUsage | None
+    window_size: int
+    budget: int
+    turn: int | None
+    cost: NotRequired[float | None]
+    note: NotRequired[str | None]
+    state: NotRequired[ReplyState]
+
+
+def reply_block(reply: Html, /, **facts: Unpack[ReplyFacts]) -> Html:
+    """A reply as it stands below its cell: what `steps_html` made of it, then one quiet line of facts."""
+    share, note = facts["window_size"] / max(facts["budget"], 1), facts.get("note")
+    pending = f'<span style="{DIM}">▍</span>' if facts.get("state") == "streaming" else ""
     return root_html(
         f'<div style="font-size:14px;line-height:1.55">{reply}{pending}</div>',
         track_html(box_html(0, 100 * min(share, 1), KINDS["user"].colour, blocks(share, 20)), height=4),
         f'<div style="{SMALL};padding-top:3px">{escape(note)}</div>' if note else "",
-        f'<div style="{SMALL};padding-top:3px">{escape(facts)}</div>',
+        f'<div style="{SMALL};padding-top:3px">{escape(_facts(facts))}</div>',
     )
 
 
-def reply_text(
-    reply: str,
-    /,
-    *,
-    model: str,
-    tokens: TokenUsage | None,
-    window_size: int,
-    budget: int,
-    turn: int | None,
-    cost: float | None = None,
-    note: str | None = None,
-    state: ReplyState = "done",
-) -> str:
+def reply_text(reply: str, /, **facts: Unpack[ReplyFacts]) -> str:
     """The reply as it was written, and the same line of facts."""
-    facts = _facts(model, tokens, window_size, budget, turn, cost, state)
-    return "\n".join([visible(reply), "", *([visible(note)] if note else []), visible(facts)])
+    note = facts.get("note")
+    return "\n".join([visible(reply), "", *([visible(note)] if note else []), visible(_facts(facts))])
 
 
-def _facts(
-    model: str,
-    tokens: TokenUsage | None,
-    window_size: int,
-    budget: int,
-    turn: int | None,
-    cost: float | None,
-    state: ReplyState,
-) -> str:
-    window = f"window {window_size:,} / {in_tokens(budget)} ({percent(window_size, budget)})"
-    facts = [model, "" if turn is None else f"turn {turn}", window]
-    facts.append("" if tokens is None else f"{in_tokens(tokens.output)} out")
-    facts.append("" if cost is None else dollars(cost))
-    facts.append(_STATES[state])
-    return dotted(facts)
+def _facts(facts: ReplyFacts) -> str:
+    size, budget, turn, cost = facts["window_size"], facts["budget"], facts["turn"], facts.get("cost")
+    told = [
+        facts["model"],
+        "" if turn is None else f"turn {turn}",
+        f"window {size:,} / {in_tokens(budget)} ({percent(size, budget)})",
+        "" if facts["tokens"] is None else f"{in_tokens(facts['tokens'].output)} out",
+        "" if cost is None else dollars(cost),
+        _STATES[facts.get("state", "done")],
+    ]
+    return dotted(told)
 
 
 def dollars(cost: float) -> str:

@@ -69,7 +69,7 @@ def message_html(message: Message) -> Html:
     others = [part.type for part in message.parts if part.type != "text"]
     facts = dotted([f"turn {message.turn}", in_tokens(message.tokens), "partial" * message.partial, *others])
     return root_html(
-        title_html(f"{look.glyph} {escape(message.role)}", escape(facts)),
+        title_html(f"{look.glyph} {escape(message.role)}", facts),
         pre_html(text) if message.text else "",
         f'<div style="{SMALL}">{escape(message.id)}</div>',
     )

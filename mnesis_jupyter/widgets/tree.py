@@ -1,11 +1,12 @@
 """Our own HTML as a tree, of which JavaScript makes elements and text nodes: no markup crosses the line."""
 
 from html.parser import HTMLParser
+from typing import Any
 
 from mnesis_jupyter.html import Html
 
-type Node = str | list[Node | dict[str, str]]
-"""A text, or a tag, its attributes and what is in it."""
+type Node = str | list[Any]
+"""A text, or a tag, its attributes and what is in it: a list of the same."""
 
 _EMPTY = frozenset({"br", "hr", "img"})
 
@@ -26,8 +27,7 @@ class _Parser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         children: list[Node] = []
-        element: Node = [tag, {name: value or "" for name, value in attrs}, children]  # type: ignore[list-item]
-        self._open[-1][1].append(element)
+        self._open[-1][1].append([tag, {name: value or "" for name, value in attrs}, children])
         if tag not in _EMPTY:
             self._open.append((tag, children))
 
