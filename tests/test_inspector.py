@@ -308,7 +308,7 @@ def test_everything_is_done_by_keyboard_alone(jupyter):
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("ArrowLeft")
         page.wait_for_function(f"() => document.querySelector('.mn-where').textContent.startsWith('turn {TURNS - 2} ')")
-        focus(".mn-map")
+        focus(".mn-mapaxis")
         page.keyboard.press("Shift+ArrowLeft")
         page.wait_for_function(
             f"() => document.querySelector('.mn-where').textContent.startsWith('turn {TURNS - 12} ')"
@@ -317,7 +317,7 @@ def test_everything_is_done_by_keyboard_alone(jupyter):
         page.wait_for_function("() => document.querySelector('.mn-where').textContent.startsWith('turn 0 ')")
         page.keyboard.press("End")
         page.wait_for_function("() => document.querySelector('.mn-where').textContent.startsWith('next request')")
-        assert page.locator(".mn-map").get_attribute("aria-valuetext")
+        assert page.locator(".mn-mapaxis").get_attribute("aria-valuetext")
         focus(".mn-list")
         page.keyboard.press("d")  # twice deletes a cell, elsewhere
         page.keyboard.press("d")

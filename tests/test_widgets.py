@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import json
 import queue
 import random
@@ -9,6 +10,7 @@ import re
 import shutil
 import time
 import weakref
+from importlib.resources import files
 
 import ipywidgets
 import pytest
@@ -210,6 +212,17 @@ def test_every_kind_of_item_has_its_look_in_the_widgets():
     for kind, look in KINDS.items():
         assert f'  {kind}: ["{look.glyph}", ' in module("inspector", "widget(inspector)")
         assert f".k-{kind} {{ background: var(--k-{kind}); }}" in styles("inspector")
+
+
+def test_no_style_of_one_widget_reaches_into_another():
+    """Front ends put the style sheets of all widgets into one page."""
+    folder = files("mnesis_jupyter.widgets")
+    own = {
+        name: set(re.findall(r"^\.(mn-[a-z-]+)[^,{]*\{", (folder / f"{name}.css").read_text("utf-8"), re.MULTILINE))
+        for name in ("budget", "context", "summaries", "timeline", "inspector", "running", "reply", "map")
+    }
+    shared = [(one, other, both) for one, other in itertools.combinations(own, 2) if (both := own[one] & own[other])]
+    assert shared == [("inspector", "running", {"mn-dot-state"})]  # each has states of its own
 
 
 def test_a_failed_turn_is_marked_on_the_map_and_in_the_lane_of_errors(front, notebook):

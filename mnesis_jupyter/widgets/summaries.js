@@ -10,7 +10,7 @@ export function summaries(root, feed) {
   const { node, body, note } = section("Session map",
     zoom("−", "Show more turns", () => scale(2)), zoom("+", "Show fewer turns", () => scale(0.5)), zoom("all", "Show all turns", () => feed.set("span", [])), asTree);
   const chart = s("svg", { "aria-hidden": "true" });
-  const axis = h("div", { class: "mn-axis mn-map", role: "slider", tabindex: 0, "aria-label": "Turn", "aria-description": "Left and right change the turn, up and down choose a summary above it, Enter selects it" }, chart);
+  const axis = h("div", { class: "mn-axis mn-mapaxis", role: "slider", tabindex: 0, "aria-label": "Turn", "aria-description": "Left and right change the turn, up and down choose a summary above it, Enter selects it" }, chart);
   const names = h("div", { class: "mn-gutter mn-names" });
   const tree = h("div", { class: "mn-tree", role: "tree", tabindex: 0, "aria-label": "Summaries", hidden: true });
   const map = h("div", { class: "mn-plot" }, names, axis);
