@@ -8,7 +8,7 @@ from mnesis_jupyter.handle import Handle
 from mnesis_jupyter.html import Html
 from mnesis_jupyter.live import LiveReply
 from mnesis_jupyter.origin import cell_number
-from mnesis_jupyter.output import Output, hint_for, in_one_line, joined
+from mnesis_jupyter.output import Output, hint_for, in_one_line, joined, show_widget
 from mnesis_jupyter.state import State
 from mnesis_jupyter.turn import Begun, ChatResult, Turn, converse
 from mnesis_jupyter.views import ReplyState, notice_html, notice_text
@@ -36,7 +36,7 @@ class RunningTurn(Handle[ChatResult]):
         self._live: LiveReply | None = None
         self._begun = Begun(state, turn)
         self.widget = Reply(turn.session.title or turn.session.id, self.cancel)
-        _show(self.widget)
+        show_widget(self.widget)
         state.running.add(self)
         threading.Thread(target=self._run, name="mnesis turn", daemon=True).start()
 
@@ -69,7 +69,7 @@ class RunningTurn(Handle[ChatResult]):
 
     def _ipython_display_(self) -> None:
         if self._turn.cell is None or self._turn.cell != cell_number():
-            _show(self.widget)
+            show_widget(self.widget)
 
     # -- in a thread of its own ---------------------------------------------------------------------------------------
 
@@ -118,10 +118,3 @@ class _Follower:
             told = f"{type(error).__name__}: {error}"
             last = joined(last, Output(notice_html(told), notice_text(told)))
         self._widget.tell(last.html, last.text, state, self._tokens)
-
-
-def _show(widget: Reply) -> None:
-    """Display a widget below the cell that runs."""
-    from IPython.display import display
-
-    display(widget)  # type: ignore[no-untyped-call]

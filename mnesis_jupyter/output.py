@@ -32,6 +32,11 @@ def show(output: Output, *, handle: bool = False) -> DisplayHandle | None:
     return display(output.bundle(), raw=True, display_id=True if handle else None)
 
 
+def show_widget(widget: object) -> None:
+    """Show a widget below the cell that runs."""
+    IPython.display.display(widget)  # type: ignore[no-untyped-call]
+
+
 def preformatted(text: str) -> Output:
     """Text as it is, its columns kept."""
     return Output(Html(f"<pre>{escape(text)}</pre>"), text)

@@ -10,7 +10,7 @@ from mnesis.operators import MapProgress, MapResult
 from mnesis_jupyter.handle import Handle
 from mnesis_jupyter.map_job import MapJob
 from mnesis_jupyter.origin import cell_number
-from mnesis_jupyter.output import hint_for, in_one_line
+from mnesis_jupyter.output import hint_for, in_one_line, show_widget
 from mnesis_jupyter.state import state
 from mnesis_jupyter.views import MapState
 from mnesis_jupyter.widgets.map import Map
@@ -35,7 +35,7 @@ class RunningMap(Handle["pd.DataFrame"]):
         self._cell = cell_number()
         self._stopped = False
         self.widget = Map(job.id, job.model, self._press)
-        _show(self.widget)
+        show_widget(self.widget)
         self._state.maps.add(self)
         job.begin()
         threading.Thread(target=self._run, name="mnesis map", daemon=True).start()
@@ -79,7 +79,7 @@ class RunningMap(Handle["pd.DataFrame"]):
 
     def _ipython_display_(self) -> None:
         if self._cell is None or self._cell != cell_number():
-            _show(self.widget)
+            show_widget(self.widget)
 
     # -- in a thread of its own ---------------------------------------------------------------------------------------
 
@@ -121,10 +121,3 @@ class _Follower:
     def fail(self, error: BaseException) -> None:
         """Say what it ran into."""
         self._widget.fail(f"{type(error).__name__}: {error}")
-
-
-def _show(widget: Map) -> None:
-    """Display a widget below the cell that runs."""
-    from IPython.display import display
-
-    display(widget)  # type: ignore[no-untyped-call]

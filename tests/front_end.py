@@ -50,6 +50,11 @@ class FrontEnd:
             (self._answers if "answer" in content else self.pushes).put(content.get("push", content))
 
 
+def press(widget: Any) -> None:
+    """Press the button of a widget that has one, which stops its work."""
+    widget.comm.handle_msg({"content": {"data": {"method": "custom", "content": {"stop": True}}}, "buffers": []})
+
+
 @contextmanager
 def connected(monkeypatch: Any) -> Iterator[FrontEnd]:
     """Have all widgets made from now on speak to this front end."""

@@ -1,6 +1,7 @@
 """`%%mnesis --bg`: turns that run on after their cell, in a real IPython shell."""
 
 import pytest
+from front_end import press
 from waiting import waited
 
 import mnesis_jupyter
@@ -84,8 +85,7 @@ def test_the_button_stops_the_turn_which_is_stored_as_aborted_with_its_partial_t
     notebook("%%mnesis --bg -o reply\nGo on.")
     reply = notebook.names["reply"]
     waited(lambda: "word word" in reply.text)
-    ui = reply.widget
-    ui.comm.handle_msg({"content": {"data": {"method": "custom", "content": {"stop": True}}}, "buffers": []})
+    press(reply.widget)
     with pytest.raises(MnesisError, match="the reply was stopped"):
         reply.result(timeout=10)
     assert states(front) == ["streaming", "aborted"]

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from front_end import press
 from waiting import waited
 
 import mnesis_jupyter
@@ -26,11 +27,6 @@ def begun(notebook, *replies, options="concurrency=2", **names):
     source = f"job = mnesis_jupyter.llm_map(many, '{{{{ item }}}}', llm=llm, background=True, {options})"
     notebook(source)
     return notebook.names["job"]
-
-
-def press(widget):
-    """What the button of the widget sends."""
-    widget.comm.handle_msg({"content": {"data": {"method": "custom", "content": {"stop": True}}}, "buffers": []})
 
 
 def told(front, name):
@@ -128,7 +124,7 @@ def test_the_button_lets_what_is_under_way_be_finished_keeps_it_and_says_how_to_
     assert told(front, "state") == ["running", "stopping", "stopped"]
     assert f"--resume {job.id}" in told(front, "words")[-1]["hint"]
     done = int(stopped["success"].sum())
-    assert 2 < done < 40
+    assert 1 < done < 40
     assert done == len(notebook.names["llm"].requests)
     assert stopped["success"].isna().sum() == 40 - done
     assert frames.map_runs().loc[job.id, "state"] == "stopped"

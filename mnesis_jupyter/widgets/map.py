@@ -9,32 +9,28 @@ from mnesis.models.maps import MapProgress, MapResult
 from mnesis_jupyter.html import Html, visible
 from mnesis_jupyter.views import MapState, map_html, map_text, map_words, notice_html, notice_text
 from mnesis_jupyter.widgets.assets import module, styles
-from mnesis_jupyter.widgets.copied import Copied
-
-_SAVED = "It ran in the background. When this was saved it had not ended; the next cell brings it up to date."
+from mnesis_jupyter.widgets.running import Running
 
 
-class Map(Copied):
-    """How far a map is. Its traits may be set from any thread. Once it is over, its static copy takes its place."""
+class Map(Running):
+    """How far a map is; its state is a `MapState`."""
 
+    under_way = frozenset({"running", "stopping"})
     _esm, _css = module("map", "map"), styles("map")
 
     run = traitlets.Unicode(read_only=True).tag(sync=True)
     model = traitlets.Unicode(read_only=True).tag(sync=True)
     state = traitlets.Unicode("running").tag(sync=True)
-    """A `MapState`."""
     words: Any = traitlets.Dict().tag(sync=True)
     """`MapWords`, once there are some."""
     error = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, run: str, model: str, stop: Callable[[], None]) -> None:
         """`stop` is called when somebody presses the button."""
-        self._stop, self._said = stop, model
-        self._html, self._text = Html(""), f"Map · {visible(model)} · {run} begins."
-        super().__init__()
+        self._said = model
+        super().__init__(f"Map · {visible(model)} · {run} begins.", stop)
         self.set_trait("run", run)
         self.set_trait("model", visible(model))
-        self.on_msg(self._asked)
 
     def tell(self, progress: MapProgress, state: MapState, failures: Sequence[MapResult]) -> None:
         """Show this in the place of what was shown before."""
@@ -48,22 +44,3 @@ class Map(Copied):
         self._html, self._text = Html(f"{self._html}{notice_html(error)}"), f"{self._text}\n\n{notice_text(error)}"
         with self.hold_sync():
             self.error, self.state = visible(error), "failed"
-
-    @property
-    def over(self) -> bool:
-        return self.state not in ("running", "stopping")
-
-    def version(self) -> object:
-        return self._html, self.state
-
-    def copy(self) -> tuple[str, str]:
-        if self.over:
-            return self._html, self._text
-        return f'{self._html}<div style="font-size:12px;opacity:0.75">{_SAVED}</div>', f"{self._text}\n\n{_SAVED}"
-
-    def _asked(self, widget: Any, content: Any, buffers: Any) -> None:
-        if content == {"stop": True}:
-            self._stop()
-
-    def __repr__(self) -> str:
-        return f"<mnesis Map, {self.state}>"
