@@ -175,7 +175,7 @@ def test_the_same_request_gives_the_same_reply() -> None:
 def test_it_streams_words_that_make_up_the_reply() -> None:
     req = request([user("My name is Alice."), user("What's my name?")])
     *words, end = asyncio.run(collect(req))
-    assert end == Finish("stop")
+    assert end == Finish("stop", cost=0.0)
     assert len(words) > 10
     assert all(isinstance(word, TextChunk) for word in words)
     assert "".join(word.text for word in words) == provider.reply(req)

@@ -273,11 +273,13 @@ def test_what_is_not_known_of_a_reply_is_left_out():
     assert "$" not in seen
 
 
-@pytest.mark.parametrize(
-    ("cost", "shown"), [(0.0, "$0.00"), (0.00001, "under $0.0001"), (0.0012, "$0.0012"), (12.345, "$12.35")]
-)
+@pytest.mark.parametrize(("cost", "shown"), [(0.00001, "under $0.0001"), (0.0012, "$0.0012"), (12.345, "$12.35")])
 def test_a_cost_is_shown_to_what_matters(cost, shown):
     assert shown in block(cost=cost)
+
+
+def test_a_reply_that_costs_nothing_says_nothing_of_cost():
+    assert "$" not in block(cost=0.0)
 
 
 def test_the_twin_of_a_reply_is_the_reply_and_its_facts():

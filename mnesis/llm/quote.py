@@ -32,7 +32,7 @@ _HEADER = re.compile(r"\[(\w+) \| ([^|\]\n]*?)(?: \| ([^|\]\n]*))?\]")
 
 
 class QuoteProvider:
-    """The model `offline/quote`: deterministic, instant, offline. It never calls tools and reports no usage.
+    """The model `offline/quote`: deterministic, instant, offline. It never calls tools, costs nothing and reports no usage.
 
     `count` gives the tokens of a text, for the limits of summaries.
     """
@@ -50,7 +50,7 @@ class QuoteProvider:
         for word in _WORDS.findall(text):
             yield TextChunk(word)
             await asyncio.sleep(0)
-        yield Finish("stop")
+        yield Finish("stop", cost=0.0)
 
     def reply(self, request: Request) -> str:
         """The whole reply, never empty."""

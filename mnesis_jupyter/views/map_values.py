@@ -27,7 +27,7 @@ class Followed(Protocol):
 def result_html(result: MapResult) -> Html:
     """What came of one item: what went in, what came out or why nothing did."""
     facts = [f"{result.attempts:,} request{'' if result.attempts == 1 else 's'}", in_tokens(result.tokens.total)]
-    facts.append("" if result.cost is None else dollars(result.cost))
+    facts.append("" if not result.cost else dollars(result.cost))
     facts.append(result.session_id or "")
     came = result.output if result.success else f"{result.error_kind}: {result.error}"
     given, made = texts_html([_written(result.input), _written(came)])

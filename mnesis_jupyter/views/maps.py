@@ -117,7 +117,7 @@ def _facts(progress: MapProgress, state: MapState) -> str:
             f"{progress.rate:,.3g} items/s" if progress.rate else "",
             f"{_clock(remaining)} to go" if remaining else "",
             f"{progress.tokens.input:,} in, {progress.tokens.output:,} out",
-            "" if progress.cost is None else dollars(progress.cost),
+            "" if not progress.cost else dollars(progress.cost),
         ]
     )
 

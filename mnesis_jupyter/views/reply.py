@@ -71,7 +71,7 @@ def _facts(facts: ReplyFacts) -> str:
         "" if turn is None else f"turn {turn}",
         f"window {size:,} / {in_tokens(budget)} ({percent(size, budget)})",
         "" if facts["tokens"] is None else f"{in_tokens(facts['tokens'].output)} out",
-        "" if cost is None else dollars(cost),
+        "" if not cost else dollars(cost),
         _STATES[facts.get("state", "done")],
     ]
     return dotted(told)

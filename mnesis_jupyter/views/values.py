@@ -41,7 +41,7 @@ def session_html(session: SessionLike) -> Html:
     if turns:
         rows.append(("last window", in_tokens(turns[-1].context_tokens.total)))
     rows += [("usage", f"{usage.input:,} in, {usage.output:,} out")]
-    rows += [] if session.cost is None else [("cost", dollars(session.cost))]
+    rows += [] if not session.cost else [("cost", dollars(session.cost))]
     return table_html([*rows, ("id", session.id)], ("", ""), session.title or type(session).__name__)
 
 
@@ -53,7 +53,7 @@ def turn_html(result: TurnResult) -> Html:
     cut = f"\n\n… cut here: {_MAX_REPLY:,} of {len(result.text):,} characters" if len(result.text) > _MAX_REPLY else ""
     usage = result.tokens
     facts = [result.model, f"turn {result.turn}", f"{usage.input:,} in, {usage.output:,} out"]
-    facts.append("" if result.cost is None else dollars(result.cost))
+    facts.append("" if not result.cost else dollars(result.cost))
     facts.append("" if result.finish_reason == "stop" else result.finish_reason)
     facts.append(compaction_words(result.compaction_result) if result.compaction_result else "")
     return root_html(
