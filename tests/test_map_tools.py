@@ -26,14 +26,16 @@ def folder(tmp_path):
 
 
 async def called(store_path, folder, name, **arguments):
-    """What the model is told when it calls a tool, and the run's id."""
+    """What the model is told when it calls a tool, who was asked, the session's events, and those that it told of."""
     script = ScriptedProvider([Reply(tool_calls=[{"name": name, "arguments": arguments}]), "Done."])
     workers = ScriptedProvider([answer], cycle=True)
+    heard = []
     async with MnesisSession.open(model=MODEL, llm=script, db_path=store_path) as session:
+        session.subscribe(None, lambda event, payload: heard.append(event.value))
         await session.send("Map it.", tools=map_tools(session, folder, llm=workers))
         (result,) = [message for message in await session.messages() if message.role == "tool"]
         events = [event.event.value for event in await session.events()]
-    return result.parts[0], workers, events
+    return result.parts[0], workers, events, heard
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ async def called(store_path, folder, name, **arguments):
 )
 async def test_a_model_sends_a_file_through_a_map(store_path, folder, name, template):
     arguments = {"input": "in.jsonl", "output": "out.jsonl", template: "{{ item.text }}", "output_schema": SCHEMA}
-    part, _, events = await called(store_path, folder, name, **arguments)
+    part, _, events, _ = await called(store_path, folder, name, **arguments)
     assert "2 done, 1 failed; results in out.jsonl" in part.output
     assert "item 1 failed: " in part.output
     lines = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
@@ -53,10 +55,18 @@ async def test_a_model_sends_a_file_through_a_map(store_path, folder, name, temp
 
 async def test_the_run_of_a_tool_can_be_looked_at_afterwards(store_path, folder):
     arguments = {"input": "in.jsonl", "output": "out.jsonl", "prompt_template": "{{ item.text }}"}
-    part, _, _ = await called(store_path, folder, "llm_map", **arguments)
+    part, *_ = await called(store_path, folder, "llm_map", **arguments)
     run_id = part.output.split()[1].rstrip(":")
     info = await LLMMap(model=MODEL, db_path=store_path).describe(run_id)
     assert (info.state, info.done, info.total) == ("done", 3, 3)
+
+
+async def test_who_listens_to_the_session_hears_of_a_tools_map_while_it_goes_on(store_path, folder):
+    arguments = {"input": "in.jsonl", "output": "out.jsonl", "prompt_template": "{{ item.text }}"}
+    *_, heard = await called(store_path, folder, "llm_map", **arguments)
+    of_the_map = [event for event in heard if event.startswith("map.")]
+    assert of_the_map == ["map.started", *["map.item_completed"] * 3, "map.completed"]
+    assert heard.index("map.completed") < heard.index("turn.committed")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +91,7 @@ async def test_a_model_reaches_nothing_but_new_files_of_the_folder(store_path, f
     outside.write_text('"secret"\n')
     (folder / "link.jsonl").symlink_to(outside)
     arguments = {"input": "in.jsonl", "output": "out.jsonl", "prompt_template": "{{ item.text }}"} | change
-    part, workers, _ = await called(store_path, folder, "llm_map", **arguments)
+    part, workers, *_ = await called(store_path, folder, "llm_map", **arguments)
     assert said in part.error_message
     assert workers.requests == []
     assert (folder / "in.jsonl").read_text().count("\n") == 3

@@ -49,6 +49,7 @@ def map_tools(
         raise InputError("the session is kept in memory, and runs of maps are kept in its file; give it a db_path")
     shared: dict[str, Any] = {
         "config": config or session.config.operators,
+        "event_bus": session.event_bus,
         "model": model or session.model,
         "llm": llm,
         "db_path": session.db_path,
