@@ -490,12 +490,13 @@ async def test_events_and_progress_tell_of_each_step(make):
     run = llm_map.run(range(6), "{{ item }}", concurrency=1, on_progress=steps.append)
     async for _ in run:
         pass
-    assert told[0][0] is MnesisEvent.MAP_STARTED
+    assert (told[0][0], told[0][1].total) == (MnesisEvent.MAP_STARTED, 6)
     assert [event for event, _ in told[1:-1]] == [MnesisEvent.MAP_ITEM_COMPLETED] * 6
     assert told[-2][1].done == told[-2][1].failed == 3
     event, payload = told[-1]
     assert event is MnesisEvent.MAP_COMPLETED
     assert (payload.done, payload.failed, payload.stopped, payload.run_id) == (3, 3, False, run.id)
+    assert payload.cost is None
     last = steps[-1]
     assert (last.done, last.failed, last.finished, last.total, last.running) == (3, 3, 6, 6, 0)
     assert last.rate > 0
@@ -509,7 +510,22 @@ async def test_a_session_that_asks_for_a_run_tells_of_it_in_its_record(store_pat
         events = [event for event in await session.events() if event.event.startswith("map.")]
     assert [event.event for event in events] == ["map.started", "map.completed"]
     assert events[0].payload.model_dump()["run_id"] == results.run_id
+    assert events[0].payload.model_dump()["total"] == 2
     assert (await llm_map.describe(results.run_id)).session_id == session.id
+
+
+@pytest.mark.parametrize(
+    ("inputs", "total"), [([1, 2], 2), (pd.DataFrame({"n": [1, 2, 3]}), 3), ((each for each in [1, 2]), None)]
+)
+async def test_the_event_of_a_beginning_tells_how_many_items_there_are_where_the_inputs_know(make, inputs, total):
+    told: list[Any] = []
+    llm_map = make(answers("ok"))
+    llm_map.event_bus.subscribe("map.started", lambda _, payload: told.append(payload.total))
+    run = llm_map.run(inputs, "{{ item }}")
+    assert run.progress.total == total
+    async for _ in run:
+        pass
+    assert told == [total]
 
 
 async def test_runs_share_an_open_store_also_one_in_memory():

@@ -247,13 +247,35 @@ def test_a_map_that_a_cell_runs_is_in_the_lane_of_operators_of_the_current_sessi
     notebook.names["items"] = ["Ada", "Bob"]
     notebook("%%mnesis map items -o out\nMy name is {{ item }}.")
     pushed = quiet(front)
-    began, ended = lane_of_operators(front, ui, 119, 120)
-    assert began[3] == "a map began"
-    assert re.fullmatch(r"a map is through after \d+\.\d s: 2 done, 0 failed", ended[3])
-    assert int(began[0]) == int(ended[0]) == 119
+    (whole,) = lane_of_operators(front, ui, 119, 120)
+    assert re.fullmatch(r"a map is through after \d+\.\d s: 2 done, 0 failed", whole[3])
+    assert whole[:3] == [119.3, 119.7, 1]
     assert window_of(session).request_hash == before.request_hash
     assert frames.map_runs()["session_id"].tolist() == [session.id]
-    assert [mark[0] for push in pushed for mark in push["marks"]] == ["operators"] * 2
+    marks = [mark for push in pushed for mark in push["marks"]]
+    assert [mark[0] for mark in marks] == ["operators"] * 2
+    assert marks[0][-1] == "a map of 2 items began"
+
+
+def test_a_map_that_goes_on_is_marked_where_it_began_and_once_it_has_ended_from_there_on(front, notebook, session):
+    ui = inspect(session)
+    notebook.names |= {"llm": ScriptedProvider([Reply("ok", delay=0.4, cost=1.0)], cycle=True), "items": range(100)}
+    notebook("import mnesis_jupyter")
+    notebook("job = mnesis_jupyter.llm_map(items, '{{ item }}', llm=llm, background=True, concurrency=2)")
+    job = notebook.names["job"]
+    quiet(front)
+    (begun,) = lane_of_operators(front, ui)
+    assert begun[2:] == [1, "a map of 100 items began"]
+    talk(session, 1, start=120)
+    job.stop()
+    quiet(front)
+    done = job.progress.done
+    (whole,) = lane_of_operators(front, ui)
+    told = rf"a map was stopped after \d\.\d s: {done} done, 0 failed, \${done}\.00"
+    assert re.fullmatch(told, whole[3])
+    assert whole[:2] == [begun[0], 120.7]
+    (by_time,) = front.ask(ui, "lanes", axis="time")["lanes"]["operators"]
+    assert by_time[1] - by_time[0] > 400
 
 
 def test_a_map_before_the_first_turn_has_its_place_on_the_timeline(front, notebook):
@@ -264,10 +286,10 @@ def test_a_map_before_the_first_turn_has_its_place_on_the_timeline(front, notebo
     talk(session, 2)
     quiet(front)
     told = front.ask(ui, "lanes", axis="time")
-    assert sum(piece[2] for piece in told["lanes"]["operators"]) == 2
+    assert sum(piece[2] for piece in told["lanes"]["operators"]) == 1
     assert 0 <= told["lanes"]["operators"][0][0] <= told["lanes"]["turns"][0][0] < 60_000
     assert abs(told["origin"] / 1000 - time.time()) < 120
-    assert sum(piece[2] for piece in lane_of_operators(front, ui)) == 2
+    assert sum(piece[2] for piece in lane_of_operators(front, ui)) == 1
 
 
 def test_a_map_that_is_resumed_belongs_to_the_session_that_began_it(front, notebook, session):

@@ -181,10 +181,14 @@ class MapItemCompletedPayload(MapPayload):
 
 
 class MapCompletedPayload(MapPayload):
-    """A map operator is through, or was stopped (`stopped`) and can be resumed."""
+    """A map operator is through, or was stopped (`stopped`) and can be resumed.
+
+    The numbers are those of the whole run; `cost` in US dollars, `None` where it is not known.
+    """
 
     done: int
     failed: int
+    cost: float | None = None
     stopped: bool = False
 
 

@@ -31,11 +31,11 @@ class Desk:
     async def __aexit__(self, *_: object) -> None:
         self._lock.release()
 
-    async def begin(self, *, resumed: bool, retry_failed: bool = False) -> Counts:
-        """The run begins, or goes on. Returns where its items are."""
+    async def begin(self, total: int | None, *, resumed: bool, retry_failed: bool = False) -> Counts:
+        """The run begins, or goes on, with so many items as far as that is known. Returns where they are."""
         row = self.row
         payload = MapStartedPayload(
-            session_id=row.session_id or "", run_id=row.id, operator=row.kind, total=row.total, resumed=resumed
+            session_id=row.session_id or "", run_id=row.id, operator=row.kind, total=total, resumed=resumed
         )
 
         def work(cx: Tx) -> Counts:
@@ -96,6 +96,7 @@ class Desk:
                 run_id=row.id,
                 done=counts.done,
                 failed=counts.failed,
+                cost=counts.cost,
                 stopped=state == "stopped",
             )
             self._keep(cx, MnesisEvent.MAP_COMPLETED, payload)

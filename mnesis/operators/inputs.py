@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import itertools
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -25,11 +25,13 @@ _LINES = 500
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Items as JSON texts, read when they are asked for. `whole` where all of them can be read at once, before the
-    first is worked on; others (generators) are read only as far as they are needed.
+    first is worked on; others (generators) are read only as far as they are needed. `count` is how many there are,
+    where that is known before they are read.
     """
 
     texts: AsyncGenerator[str]
     whole: bool
+    count: int | None = None
 
 
 def inputs_of(given: Any) -> Inputs:
@@ -44,8 +46,9 @@ def inputs_of(given: Any) -> Inputs:
             "the path of a file of JSON lines, or a generator"
         )
     if rows := _rows(given):
-        return Inputs(_written(rows, missing=True), whole=True)
-    return Inputs(_written(given), whole=hasattr(given, "__len__"))
+        return Inputs(_written(rows, missing=True), whole=True, count=rows.count)
+    count = len(given) if isinstance(given, Sized) else None
+    return Inputs(_written(given), whole=count is not None, count=count)
 
 
 async def _written(items: Iterable[Any], *, missing: bool = False) -> AsyncGenerator[str]:
@@ -63,7 +66,7 @@ async def _awaited(items: AsyncIterable[Any]) -> AsyncGenerator[str]:
 # -- DataFrames --------------------------------------------------------------------------------------------------
 
 
-def _rows(frame: Any) -> Iterable[dict[str, Any]] | None:
+def _rows(frame: Any) -> "_Rows | None":
     """The rows of a DataFrame (pandas, polars, or what looks like one), `None` for anything else."""
     columns = getattr(frame, "columns", None)
     if columns is None or not (hasattr(frame, "itertuples") or hasattr(frame, "iter_rows")):
@@ -81,6 +84,7 @@ class _Rows:
 
     def __init__(self, frame: Any, names: list[str]) -> None:
         self._frame, self._names = frame, names
+        self.count = len(frame) if isinstance(frame, Sized) else None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         frame = self._frame

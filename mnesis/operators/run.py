@@ -111,7 +111,7 @@ class MapRun:
     def __init__(self, plan: Plan, where: Where, bus: EventBus, on_progress: OnProgress | None = None) -> None:
         self._plan, self._where, self._bus, self._on_progress = plan, where, bus, on_progress
         self._tally = _Tally()
-        self._total = plan.row.total
+        self._total = plan.row.total if plan.inputs is None else plan.inputs.count
         self._crew: Crew | None = None
         self._begun = self._stopped = False
 
@@ -158,7 +158,7 @@ class MapRun:
     async def _results(self) -> AsyncGenerator[MapResult]:
         plan = self._plan
         async with self._where.opened(create=not plan.resumed) as db, Desk(db, plan.row, self._bus) as desk:
-            counts = await desk.begin(resumed=plan.resumed, retry_failed=plan.retry_failed)
+            counts = await desk.begin(self._total, resumed=plan.resumed, retry_failed=plan.retry_failed)
             self._tally = _Tally(counts)
             fresh = plan.inputs.texts if plan.inputs else None
             if plan.inputs and plan.inputs.whole:

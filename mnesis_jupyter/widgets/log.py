@@ -12,6 +12,7 @@ from mnesis.events import MnesisEvent
 from mnesis_jupyter.frames import inspection
 from mnesis_jupyter.frames.inspection import EventRow, SummaryRow, TurnRow
 from mnesis_jupyter.html import visible
+from mnesis_jupyter.views import dollars
 
 BINS = 1024
 """So many columns of turns are told apart at most: about as many as a screen has."""
@@ -66,8 +67,10 @@ class Log:
         self._path, self._session = path, session
         self._views: list[int] = []
         self._seq = self._event = -1
-        self._maps: dict[str, int] = {}
-        """When each run of a map began, or went on."""
+        self._runs: dict[str, Mark] = {}
+        """Where each run of a map that has not ended began, or went on."""
+        self._within: set[Mark] = set()
+        """Such beginnings of runs that have ended: they are within the mark of the whole."""
         self.origin = 0
         """When the first thing happened, in microseconds: a turn, or something before it."""
 
@@ -159,11 +162,11 @@ class Log:
         lanes: dict[str, list[list[Any]]] = {lane: [] for lane in LANES}
         for mark in self.marks:
             begin, end = (mark.from_turn, mark.to_turn) if axis == "turn" else (mark.from_ms, mark.to_ms)
-            if end < first or begin > last:
+            if end < first or begin > last or mark in self._within:
                 continue
             lane = lanes[mark.lane]
             if lane and begin - lane[-1][1] < step and (end - lane[-1][0] < 4 * step or begin < lane[-1][1]):
-                lane[-1][1] = max(lane[-1][1], _rounded(end))
+                lane[-1][:2] = min(lane[-1][0], _rounded(begin)), max(lane[-1][1], _rounded(end))
                 lane[-1][2] += 1
                 lane[-1][3] = ""
             else:
@@ -215,17 +218,23 @@ class Log:
             case MnesisEvent.TURN_ABORTED:
                 yield self._mark("errors", turn, event.at, f"aborted: {told.get('reason')}")
             case MnesisEvent.MAP_STARTED:
-                self._maps[told["run_id"]] = event.at
                 total = told["total"]
                 of = "" if total is None else f" of {total:,} item{'' if total == 1 else 's'}"
                 agents = " by agents" if told["operator"] == "agentic" else ""
                 words = f"a map{of}{agents} {'goes on' if told['resumed'] else 'began'}"
-                yield self._mark("operators", turn, event.at, words, 0.3, 0.45)
+                begun = self._runs[told["run_id"]] = self._mark("operators", turn, event.at, words, 0.3, 0.45)
+                yield begun
             case MnesisEvent.MAP_COMPLETED:
-                took = (event.at - self._maps.pop(told["run_id"], event.at)) / 1e6
-                words = f"{'was stopped' if told['stopped'] else 'is through'} after {took:,.1f} s"
-                words = f"a map {words}: {told['done']:,} done, {told['failed']:,} failed"
-                yield self._mark("operators", turn, event.at, words, 0.55, 0.7)
+                yield self._whole_run(told, self._mark("operators", turn, event.at, "", 0.55, 0.7))
+
+    def _whole_run(self, told: dict[str, Any], end: Mark) -> Mark:
+        """A run of a map from its beginning on, and what came of it."""
+        begun = self._runs.pop(told["run_id"], end)
+        self._within.add(begun)
+        took = f"{'was stopped' if told['stopped'] else 'is through'} after {(end.to_ms - begun.from_ms) / 1000:,.1f} s"
+        cost = f", {dollars(told['cost'])}" if told.get("cost") else ""
+        words = f"a map {took}: {told['done']:,} done, {told['failed']:,} failed{cost}"
+        return end._replace(from_turn=begun.from_turn, from_ms=begun.from_ms, words=words)
 
     def _breaks(self, since: int) -> Iterable[Mark]:
         """Where the prefix of a request was not that of the one before."""

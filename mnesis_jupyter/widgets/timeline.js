@@ -167,6 +167,7 @@ export function timeline(root, feed) {
   feed.on("span", load);
   feed.on("news", ({ marks }) => {
     if (!data) return;
+    if (marks.some(([lane]) => lane === "operators")) return void load(); // a run that ends takes the place of its beginning
     for (const [lane, fromTurn, toTurn, fromMs, toMs, told] of marks) data.lanes[lane].push(kind === "turn" ? [fromTurn, toTurn, 1, told] : [fromMs, toMs, 1, told]);
     if (kind === "time" && !span.length) data.span[1] = Math.max(data.span[1], ...marks.map((mark) => mark[4]));
     if (Object.values(data.lanes).some((pieces) => pieces.length > MOST)) return void load(); // the kernel joins those that touch
