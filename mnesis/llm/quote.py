@@ -32,7 +32,7 @@ _HEADER = re.compile(r"\[(\w+) \| ([^|\]\n]*?)(?: \| ([^|\]\n]*))?\]")
 
 
 class QuoteProvider:
-    """The model `offline/quote`: deterministic, instant, offline. It never calls tools, costs nothing and reports no usage.
+    """The model `offline/quote`: deterministic, instant, offline, free. It never calls tools and reports no usage.
 
     `count` gives the tokens of a text, for the limits of summaries.
     """
