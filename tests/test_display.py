@@ -258,7 +258,7 @@ async def test_a_map_and_its_results_are_told_by_their_numbers_and_the_first_of_
     said = ScriptedProvider([lambda request: request.messages[-1]["content"]], cycle=True)
     llm_map = LLMMap(model="offline/quote", llm=said, db_path=store_path)
     run = llm_map.run([f"word {number}" for number in range(30)], "Say {{ item }}")
-    assert shown(notebook, run)["text/plain"] == f"<MapRun {run.id}: 0 items finished>"
+    assert shown(notebook, run)["text/plain"] == f"<MapRun {run.id}: 0 of 30 items finished>"
     found = sorted([result async for result in run], key=lambda result: result.index)
     results = MapResults(found, run.progress)
     assert shown(notebook, run)["text/plain"] == f"<MapRun {run.id}: 30 of 30 items finished>"

@@ -143,7 +143,7 @@ def diff_text(diff: WindowDiff) -> str:
     for (change, into), group in _groups(diff).items():
         lines.append(f"{_SIGNS[change].glyph} {visible(_fate(change, into, group))}")
         if change != "unchanged":
-            lines += [f"    {_change_words(each)} {visible(each.id)}" for each in group[:_MAX_CHANGES]]
+            lines += [f"    {visible(_change_words(each))} {visible(each.id)}" for each in group[:_MAX_CHANGES]]
     return "\n".join(lines)
 
 
@@ -172,7 +172,7 @@ def _group_html(change: str, into: str | None, group: Sequence[Change], largest:
         f"{side_html(max(_before(group), _after(group)), largest, sign.colour)}"
     )
     items = "".join(
-        f'<div style="padding:1px 10px;font-size:12px">{_change_words(each)} '
+        f'<div style="padding:1px 10px;font-size:12px">{escape(_change_words(each))} '
         f'<span style="{DIM}">{escape(each.cause)} · <bdi>{escape(each.id)}</bdi></span></div>'
         for each in group[:_MAX_CHANGES]
     )
