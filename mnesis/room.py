@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from mnesis.compaction.compactor import Compactor, Reason
-from mnesis.compaction.plan import floor_of
+from mnesis.compaction.plan import floor_of, waiting_of
 from mnesis.compaction.summarize import Summarizer
 from mnesis.context.assembly import Preamble
 from mnesis.context.budget import share
@@ -71,7 +71,8 @@ class Room:
 
     async def for_answer(self, preamble: Preamble) -> int | None:
         """How large a message may be that comes after the newest user message."""
-        return self.for_message(preamble, await self._ledger.tokens_of_newest())
+        waiting = waiting_of((await self._ledger.live()).entries)
+        return self.for_message(preamble, await self._ledger.tokens_of_newest() + waiting)
 
     async def for_results(self, preamble: Preamble, count: int) -> int | None:
         """How large so many results of tools may be together: for each no more than a file may take in the window."""

@@ -92,6 +92,20 @@ async def test_any_interleaving_of_tool_calls_and_compaction_sends_what_the_stri
     await session.close()
 
 
+async def test_a_recorded_call_that_is_never_answered_takes_its_room_from_the_results_that_come_later():
+    llm = Script()
+    session = await create(":memory:", llm, 4_000)
+    await session.send(f"Hello. {talk(9, 60)}")
+    call = ToolPart(tool_name="look", tool_call_id="c", input={"n": 1})
+    await session.record(f"Look. {talk(1, 200)}", [call, {"type": "text", "text": "So it is."}])
+    for number in range(3):
+        llm.rounds = [(("huge", 0, ""),), (("good", 0, ""),) * 2, (("good", 0, ""),) * 3]
+        await session.send(f"Question {number}. {talk(number, 60)}", tools=[good, huge])
+        await settled(session)
+    assert call.tool_call_id in {item.tool_call_id for item in (await session.context()).items}
+    await session.close()
+
+
 async def play(session: MnesisSession, llm: Script, number: int, step: Step) -> MnesisSession:
     question = f"Question {number}. {talk(number, 60)}"
     if step.end == "recorded":

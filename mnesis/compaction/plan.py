@@ -66,6 +66,19 @@ def floor_of(budget: Budget) -> int:
     return SMALLEST_RUN + BLOCK_TOKENS + max(SMALLEST_LIMIT, budget.usable // 16)
 
 
+def waiting_of(entries: Sequence[Entry]) -> int:
+    """What is left beside that: turns before the newest with a call that waits for its result, and the runs that they
+    cut off, as far as those are too small for a summary.
+    """
+    left = free = 0
+    for stays, stretch in _stretches(entries):
+        tokens = sum(entry.tokens for turn in stretch for entry in turn)
+        if stays:
+            left += tokens + min(free, SMALLEST_RUN)
+        free = 0 if stays else tokens
+    return left
+
+
 def next_step(
     entries: Sequence[Entry],
     size: int,
@@ -134,6 +147,11 @@ def _oldest_turns(entries: Sequence[Entry], excess: int, room: int, largest: int
 
 
 def _free_turns(entries: Sequence[Entry]) -> Iterator[list[list[Entry]]]:
+    """The turns before the newest that can be compacted, oldest first, in stretches."""
+    return (stretch for stays, stretch in _stretches(entries) if not stays)
+
+
+def _stretches(entries: Sequence[Entry]) -> Iterator[tuple[bool, list[list[Entry]]]]:
     """The turns before the newest, oldest first, in stretches: a turn with a call that waits for its result stays.
 
     Here a turn is a user message with all that comes before the next one: the results of a caller's own tools come in a
@@ -147,8 +165,7 @@ def _free_turns(entries: Sequence[Entry]) -> Iterator[list[list[Entry]]]:
             turns.append([])
         turns[-1].append(entry)
     for stays, stretch in groupby(turns[:-1], key=_waits):
-        if not stays:
-            yield list(stretch)
+        yield stays, list(stretch)
 
 
 def _waits(turn: Sequence[Entry]) -> bool:
