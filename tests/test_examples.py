@@ -23,7 +23,7 @@ SAYS = {
         "the window holds a summary: True, and fits: True",
         "found in turn 0: The password of the archive is heron-blue-7.",
         "step(s): The password of the archive is heron-blue-7.",
-        "> What is the password of the archive?\nFrom my window:\n\n> The password of the archive is heron-blue-7.",
+        "> What is the password of the archive?\n",
         "everything is consistent: True",
     ],
     "03_tool_use.py": [
@@ -72,8 +72,8 @@ def ran(path, folder, **variables):
 
 
 def steady(told):
-    """The output without ids, which are random."""
-    return re.sub(r"\b[a-z]+_[0-9A-Z]{26}\b", "ID", told)
+    """The output without ids, which are random, and without the tokens that they make more or fewer."""
+    return re.sub(r"[\d,]+(?=(?: of [\d,]+)? tokens)", "N", re.sub(r"\b[a-z]+_[0-9A-Z]{26}\b", "ID", told))
 
 
 def test_each_example_is_here_and_told_of_in_the_readme():
